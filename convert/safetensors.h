@@ -1,0 +1,47 @@
+// Safetensors files and folders, read-only: https://github.com/huggingface/safetensors (format section of its README).
+//
+// One .safetensors file, or a folder with model.safetensors or model.safetensors.index.json and its shards. Validated as
+// the reference does: header at most 100 MB and JSON depth 8, offsets in order, no gap, no overlap, the whole file covered;
+// shard names stay inside the folder. Faults are FileErrors naming file, offset, tensor, found and allowed.
+#pragma once
+
+#include "base/mapping.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace coterie::convert {
+
+enum class Dtype { F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64, I32, I16, I8, U8, U16, U32, U64, BOOL };
+
+struct SafeTensor {
+  std::string name;
+  Dtype dtype;
+  std::vector<std::int64_t> shape;   // outermost first, as in the file
+  std::span<const std::byte> bytes;  // in the mapping
+  std::int64_t elements() const;
+};
+
+class SafeTensors {
+ public:
+  explicit SafeTensors(const std::string& file_or_folder);  // throws FileError
+  const std::vector<SafeTensor>& tensors() const { return tensors_; }   // file order, shards in index order
+  const SafeTensor* find(const std::string& name) const;
+  const SafeTensor& get(const std::string& name) const;      // throws ModelError when absent
+
+ private:
+  // (owner of convert/: private members are yours)
+  std::vector<std::unique_ptr<MappedFile>> files_;
+  std::vector<SafeTensor> tensors_;
+  std::map<std::string, std::size_t> index_;
+};
+
+// Any float tensor as float32, element by element (FP8 block scales are the converter's business).
+std::vector<float> to_float(const SafeTensor& t);
+
+}  // namespace coterie::convert

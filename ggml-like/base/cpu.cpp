@@ -1,0 +1,59 @@
+#include "base/cpu.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace coterie {
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures found = [] {
+    CpuFeatures f;
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    f.avx512vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
+#endif
+    return f;
+  }();
+  return found;
+}
+
+// The number in a one-line file of /sys, or -1.
+static int number_in(const std::string& path) {
+  std::ifstream in(path);
+  int value = -1;
+  return in >> value ? value : -1;
+}
+
+// CPUs' worth of time that the cgroup grants (cgroup v2 cpu.max: "quota period"), or a large number.
+static int cgroup_cpus() {
+  std::ifstream in("/sys/fs/cgroup/cpu.max");
+  double quota = 0;
+  double period = 0;
+  if (!(in >> quota >> period) || period <= 0) return 1 << 20;  // "max" or no such file
+  return std::max(1, static_cast<int>(quota / period + 0.5));
+}
+
+int physical_cores() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
+  std::set<std::pair<int, int>> cores;  // (package, core)
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+    const int core = number_in(topology + "core_id");
+    cores.insert({number_in(topology + "physical_package_id"), core < 0 ? -2 - cpu : core});
+  }
+  return std::max(1, std::min(static_cast<int>(cores.size()), cgroup_cpus()));
+}
+
+}  // namespace coterie

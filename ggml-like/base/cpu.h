@@ -1,0 +1,15 @@
+// What this CPU can execute, asked once.
+#pragma once
+
+namespace coterie {
+
+struct CpuFeatures {
+  bool avx2 = false;        // AVX2, FMA and F16C
+  bool avx512 = false;      // AVX-512 F, BW, DQ, VL
+  bool avx512vnni = false;  // the above and VNNI
+};
+
+const CpuFeatures& cpu_features();
+int physical_cores();  // at least 1, within this process's affinity and cgroup quota
+
+}  // namespace coterie

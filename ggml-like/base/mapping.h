@@ -1,0 +1,34 @@
+// A file mapped read-only, whose loss during a run is an error and never a signal.
+//
+// A page that cannot be read (the file was truncated, the disk failed) raises SIGBUS. The handler installed here finds the
+// mapping, puts a page of zeros there, marks the mapping as failed and lets the instruction go on; whoever uses the
+// data asks failed() after its step and reports. A SIGBUS anywhere else keeps its default action.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace coterie {
+
+class MappedFile {
+ public:
+  explicit MappedFile(const std::string& path);  // throws FileError: cannot be opened, no regular file, cannot be mapped
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::span<const std::byte> bytes() const { return bytes_; }
+  bool failed() const { return failed_.load(std::memory_order_relaxed); }
+
+ private:
+  std::string path_;
+  std::span<const std::byte> bytes_;
+  std::atomic<bool> failed_{false};
+  friend struct MappingRegistry;
+};
+
+}  // namespace coterie
