@@ -1,10 +1,11 @@
 // The two forms to which a float vector is quantised before it meets block weights.
 //
-// id = 127 / absmax, q = rint(x * id) (half to even, within [-127, 127]), scale = absmax / 127 in F32; a block whose
-// absmax is zero or so small that id overflows is all zero with scale 0. A NaN or infinity anywhere makes the scale NaN and
-// every q zero, so that it reaches the output instead of being rounded away. One definition for every ISA: the float
-// steps are IEEE operations on single elements; the maximum is taken on the bits of |x| as integers, which orders floats,
-// is free of order itself and puts infinity and NaN on top.
+// id = 127 / absmax, q = rint(x * id) (half to even, within [-127, 127]), scale = absmax / 127 in F32; a
+// block whose absmax is zero or so small that id overflows is all zero with scale 0. A NaN or infinity
+// anywhere makes the scale NaN and every q zero, so that it reaches the output instead of being rounded away.
+// One definition for every ISA: the float steps are IEEE operations on single elements; the maximum is taken
+// on the bits of |x| as integers, which orders floats, is free of order itself and puts infinity and NaN on
+// top.
 #pragma once
 
 #include "base/half.h"

@@ -4,11 +4,7 @@
 //   bytes 2..17   byte j: weight j in the low nibble, weight j + 16 in the high nibble
 #pragma once
 
-#include "base/half.h"
-#include "formats/activation.h"
-
-#include <cmath>
-#include <cstdint>
+#include "formats/integers.h"
 
 namespace coterie {
 
@@ -16,7 +12,9 @@ struct Q4_0 {
   static constexpr const char* name = "Q4_0";
   static constexpr int gguf_id = 2;
   static constexpr int block_size = 32;
+  static constexpr bool has_mins = false;
   using Activation = Act32;
+  using Integers = Integers32;
 
   struct Block {
     Half scale;
@@ -24,24 +22,21 @@ struct Q4_0 {
   };
   static_assert(sizeof(Block) == 18);
 
-  COTERIE_INLINE static void decode(const Block& b, float* w) {
-    const float scale = b.scale;
+  COTERIE_INLINE static void unpack(const Block& b, Integers& u) {
+    u.d = b.scale;
     for (int j = 0; j < 16; ++j) {
-      w[j] = scale * static_cast<float>((b.nibbles[j] & 15) - 8);
-      w[j + 16] = scale * static_cast<float>((b.nibbles[j] >> 4) - 8);
+      u.q[j] = static_cast<std::int8_t>((b.nibbles[j] & 15) - 8);
+      u.q[j + 16] = static_cast<std::int8_t>((b.nibbles[j] >> 4) - 8);
     }
   }
 
-  // acc + block . x by the numeric contract: one exact integer sum, one fma.
-  COTERIE_INLINE static float accumulate(const Block& b, const Act32* x, float acc) {
-    std::int32_t isum = 0;
-    for (int j = 0; j < 16; ++j)
-      isum += ((b.nibbles[j] & 15) - 8) * x->q[j] + ((b.nibbles[j] >> 4) - 8) * x->q[j + 16];
-    return std::fma(static_cast<float>(b.scale) * x->scale, static_cast<float>(isum), acc);
+  COTERIE_INLINE static void decode(const Block& b, float* w) { decode_unpacked<Q4_0>(b, w); }
+  COTERIE_INLINE static float accumulate(const Block& b, const Activation* x, float acc) {
+    return accumulate_unpacked<Q4_0>(b, x, acc);
   }
 
   // Every bit pattern of the nibbles is a weight; only the scale can be no number.
-  COTERIE_INLINE static bool legal(const Block& b) { return std::isfinite(static_cast<float>(b.scale)); }
+  COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
   static void encode(const float* w, Block& b);  // w [32]; the largest magnitude lands on q = 0
 };

@@ -1,0 +1,7 @@
+#include "formats/bf16.h"
+
+namespace coterie {
+
+void BF16::encode(const float* w, Block& b) { b.value.bits = float_to_bf16(*w); }
+
+}  // namespace coterie

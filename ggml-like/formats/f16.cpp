@@ -1,0 +1,7 @@
+#include "formats/f16.h"
+
+namespace coterie {
+
+void F16::encode(const float* w, Block& b) { b.value.bits = float_to_half(*w); }
+
+}  // namespace coterie

@@ -1,0 +1,7 @@
+#include "formats/f32.h"
+
+namespace coterie {
+
+void F32::encode(const float* w, Block& b) { b.value = *w; }
+
+}  // namespace coterie
