@@ -1,0 +1,18 @@
+// A subcommand: one file src/cli/<name>.cpp that ends in one `const Command <name>_command{...}`, declared
+// here and listed in main.cpp.
+#pragma once
+
+#include "cli/args.h"
+
+namespace coterie::cli {
+
+struct Command {
+  const char* name;  // "inspect"; of two words, "dump logits", where commands form a group
+  const char* summary;
+  int (*function)(Args& args);  // returns the exit code; errors are exceptions (base/errors.h)
+  const char* examples = "";    // one per line, without indentation: printed first by --help
+};
+
+extern const Command version_command;
+
+}  // namespace coterie::cli

@@ -1,0 +1,51 @@
+// Where the output goes and who may interrupt: colour and progress on terminals only, Ctrl-C, broken pipes,
+// full disks.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace coterie::cli {
+
+bool is_terminal(std::FILE* stream);
+bool use_colour(std::FILE* stream);  // a terminal, and NO_COLOR is not set
+
+// Hostile text (names in files) on one line of a terminal: control characters and broken UTF-8 become '?'.
+std::string printable(std::string_view text);
+
+// Ctrl-C ends the program with exit code 130, and a closed pipe quietly with 141, unless an Interrupt is
+// alive.
+void install_signal_handlers();
+
+// While one lives, Ctrl-C only sets a flag that long loops ask for; a second Ctrl-C within the same life ends
+// the program.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+  static bool requested();
+};
+
+// One line on stderr that is overwritten in place, and removed by the destructor; silent unless stderr is a
+// terminal.
+class Progress {
+ public:
+  Progress() = default;
+  ~Progress() { clear(); }
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void show(double fraction, const std::string& what);  // fraction of the whole, 0 to 1
+  void clear();
+
+ private:
+  bool shown_ = false;
+  double last_ = -1;
+};
+
+// Flushes stdout; throws DiskFullError or Error when something written there was lost.
+void check_stdout();
+
+}  // namespace coterie::cli
