@@ -1,0 +1,35 @@
+#include "convert/json_text.h"
+
+#include "base/errors.h"
+#include "base/mapping.h"
+
+namespace coterie::convert {
+
+Json parse_text(std::string_view text, JsonLimits limits, const std::string& subject) {
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    throw FileError(subject + ": byte " + std::to_string(nul) + ": NUL in JSON");
+  try {
+    return parse_json(text, limits, subject);
+  } catch (const FileError& e) {
+    // The parser quotes a number that overflows in full, whatever its length.
+    const std::string message = e.what();
+    const std::size_t most = subject.size() + 200;
+    throw FileError(message.size() <= most ? message : message.substr(0, most) + "...");
+  }
+}
+
+Json read_json(const std::string& path, JsonLimits limits) {
+  const MappedFile file(path);
+  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
+  Json json = parse_text(std::string_view(text, file.bytes().size()), limits, path);
+  if (file.failed()) throw FileError(path + ": cannot be read");
+  return json;
+}
+
+std::string shown(const Json& value) {
+  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
+  if (text.size() > 80) text = text.substr(0, 80) + "...";
+  return text;
+}
+
+}  // namespace coterie::convert

@@ -1,0 +1,20 @@
+// The JSON of a checkpoint, read and quoted: what base/json.h parses, made fit for one-line errors.
+#pragma once
+
+#include "base/json.h"
+
+#include <string>
+#include <string_view>
+
+namespace coterie::convert {
+
+using Json = nlohmann::ordered_json;
+
+// As parse_json; a NUL byte, at which nlohmann's parser would stop as if the text had ended, is a fault too.
+Json parse_text(std::string_view text, JsonLimits limits, const std::string& subject);
+Json read_json(const std::string& path, JsonLimits limits);  // a whole file; throws FileError
+
+// A value from a hostile file as it may stand in an error message: ASCII, one line, at most 80 characters.
+std::string shown(const Json& value);
+
+}  // namespace coterie::convert
