@@ -1,9 +1,9 @@
 // The list of weight formats, and what the program asks of a format at run time.
 //
 // A format is a type (see q4_0.h for the shape of one): name, gguf_id, block_size, Activation, Block, decode,
-// accumulate, legal, and encode where an encoder exists. Formats is the one list; every table is generated
-// from it, and no code anywhere switches over formats. To add one: its header and .cpp, an #include and a
-// list entry here.
+// accumulate, legal, and encode where an encoder exists; block formats also unpack to small integers
+// (integers.h). Formats, in list.h, is the one list; every table is generated from it, and no code anywhere
+// switches over formats.
 #pragma once
 
 #include <cstddef>

@@ -1,0 +1,24 @@
+// The 8-bit floats of checkpoints and of NVFP4's scales, after "FP8 Formats for Deep Learning" (arXiv
+// 2209.05433): e4m3 (bias 7, no infinity, NaN where all other bits are set) and e5m2 (the upper byte of a
+// half). Exact.
+#pragma once
+
+#include "base/half.h"
+
+namespace coterie {
+
+// |value| of an e4m3 byte, the NaN read as the 480 it would be: the bits as a float's, its exponent bias
+// corrected.
+COTERIE_INLINE float e4m3_magnitude(std::uint8_t b) { return float_of((b & 0x7fU) << 20) * 0x1p120F; }
+
+COTERIE_INLINE float e4m3_to_float(std::uint8_t b) {
+  const std::uint32_t sign = (b & 0x80U) << 24;
+  if ((b & 0x7fU) == 0x7fU) return float_of(sign | 0x7ff00000U);
+  return float_of(sign | bits_of(e4m3_magnitude(b)));
+}
+
+COTERIE_INLINE float e5m2_to_float(std::uint8_t b) {
+  return half_to_float(static_cast<std::uint16_t>(b << 8));
+}
+
+}  // namespace coterie

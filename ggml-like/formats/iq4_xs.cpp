@@ -1,0 +1,26 @@
+#include "formats/iq4_xs.h"
+
+#include "formats/iq4_codes.h"
+
+namespace coterie {
+
+void IQ4_XS::encode(const float* w, Block& b) {
+  Integers u;
+  const IntegerShape shape{.group = 32,
+                           .code_low = -127,
+                           .code_high = 113,
+                           .levels = iq4_levels,
+                           .scale_low = -32,
+                           .scale_high = 31};
+  fit_super_block(shape, w, u);
+  b = {};
+  b.scale.bits = float_to_half(u.d);
+  for (int g = 0; g < 8; ++g) {
+    const int scale = u.scales[2 * g] + 32;
+    b.scales_low[g / 2] |= static_cast<std::uint8_t>((scale & 15) << (g % 2 * 4));
+    b.scales_high[g / 4] |= static_cast<std::uint8_t>((scale >> 4) << (g % 4 * 2));
+    pack_iq4_codes(u.q + 32 * g, b.nibbles + 16 * g);
+  }
+}
+
+}  // namespace coterie

@@ -1,0 +1,54 @@
+// Q5_K, 5.5 bits per weight: 256 weights in eight groups of 32, each with a 6-bit scale and a 6-bit minimum;
+// weight = (scale * scales[g]) * q - min * mins[g], q in [0, 31].
+//
+//   bytes 0..1     scale of the scales, half precision
+//   bytes 2..3     scale of the minima, half precision
+//   bytes 4..15    scales and minima (k_scales.h)
+//   bytes 16..47   fifth bits: byte 16 + j, bit g (g < 8, j < 32) belongs to weight 32 g + j
+//   bytes 48..175  byte 48 + 32 c + j (c < 4): weight 64 c + j in the low nibble, weight 64 c + 32 + j in the
+//   high nibble
+#pragma once
+
+#include "formats/k_scales.h"
+
+namespace coterie {
+
+struct Q5_K {
+  static constexpr const char* name = "Q5_K";
+  static constexpr int gguf_id = 13;
+  static constexpr int block_size = 256;
+  static constexpr bool has_mins = true;
+  using Activation = Act256;
+  using Integers = Integers256;
+
+  struct Block {
+    Half scale;
+    Half min;
+    std::uint8_t scales[12];
+    std::uint8_t fifth[32];
+    std::uint8_t nibbles[128];
+  };
+  static_assert(sizeof(Block) == 176);
+
+  COTERIE_INLINE static void unpack(const Block& b, Integers& u) {
+    u.d = b.scale;
+    u.dmin = b.min;
+    unpack_k_scales(b.scales, u);
+    for (int g = 0; g < 8; ++g)
+      for (int j = 0; j < 32; ++j) {
+        const int low = b.nibbles[32 * (g / 2) + j] >> (g % 2 * 4) & 15;
+        const int high = b.fifth[j] >> g & 1;
+        u.q[32 * g + j] = static_cast<std::int8_t>(low | high << 4);
+      }
+  }
+
+  COTERIE_INLINE static void decode(const Block& b, float* w) { decode_unpacked<Q5_K>(b, w); }
+  COTERIE_INLINE static float accumulate(const Block& b, const Activation* x, float acc) {
+    return accumulate_unpacked<Q5_K>(b, x, acc);
+  }
+  COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
+
+  static void encode(const float* w, Block& b);  // w [256]
+};
+
+}  // namespace coterie
