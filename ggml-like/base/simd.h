@@ -1,0 +1,217 @@
+// What an instruction set offers to the kernels: one tag type per ISA, with the float vector and the few
+// operations whose spelling differs. The one place that knows intrinsics for floats, xsimd's versions and
+// which flags a file was built with.
+//
+// fma is one rounding on every ISA: the instruction, or arithmetic in double that provably gives the same
+// bits. It is a member of the tag so that it cannot be mistaken for xsimd::fma, which is a multiply and an
+// add in some versions.
+#pragma once
+
+#include "base/half.h"
+#include "base/inline.h"
+
+#include <xsimd/xsimd.hpp>
+
+#include <cstdint>
+
+namespace coterie {
+
+#if defined(__SSE4_2__)
+
+// Baseline x86-64-v2, which has neither fma nor half precision.
+struct Generic {
+  static constexpr const char* name = "generic";
+  using Batch = xsimd::batch<float, xsimd::sse4_2>;
+  using Ints = xsimd::batch<std::int32_t, xsimd::sse4_2>;
+
+  COTERIE_INLINE static float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+  COTERIE_INLINE static Batch fma(Batch a, Batch b, Batch c) {
+    const __m128 low = fma_in_double(_mm_cvtps_pd(a), _mm_cvtps_pd(b), _mm_cvtps_pd(c));
+    const __m128 high = fma_in_double(upper(a), upper(b), upper(c));
+    return _mm_movelh_ps(low, high);
+  }
+
+  COTERIE_INLINE static Batch load_half(const std::uint16_t* p) {
+    return _mm_setr_ps(half_to_float(p[0]), half_to_float(p[1]), half_to_float(p[2]), half_to_float(p[3]));
+  }
+
+  COTERIE_INLINE static void store_half(Batch x, std::uint16_t* p) {
+    alignas(16) float f[4];
+    x.store_aligned(f);
+    for (int i = 0; i < 4; ++i) p[i] = float_to_half(f[i]);
+  }
+
+  COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
+    const __m128i wide = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm_castsi128_ps(_mm_slli_epi32(wide, 16));
+  }
+
+ private:
+  COTERIE_INLINE static __m128d upper(__m128 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
+
+  // The product of two floats is exact in double. The sum is rounded to odd: when it was inexact (its error
+  // e, by Knuth's two-sum, is not zero) and its last bit is even, step to the odd neighbour on the exact
+  // value's side. Rounding that to float equals rounding the exact value, since 53 >= 24 + 2 (Boldo and
+  // Melquiond, "When double rounding is odd"). Infinities and NaN give e = NaN and are left alone.
+  COTERIE_INLINE static __m128 fma_in_double(__m128d a, __m128d b, __m128d c) {
+    const __m128d p = _mm_mul_pd(a, b);
+    const __m128d s = _mm_add_pd(p, c);
+    const __m128d c_part = _mm_sub_pd(s, p);
+    const __m128d e = _mm_add_pd(_mm_sub_pd(p, _mm_sub_pd(s, c_part)), _mm_sub_pd(c, c_part));
+    const __m128d inexact = _mm_and_pd(_mm_cmpneq_pd(e, _mm_setzero_pd()), _mm_cmpord_pd(e, e));
+    const __m128i bits = _mm_castpd_si128(s);
+    const __m128i even = _mm_cmpeq_epi64(_mm_and_si128(bits, _mm_set1_epi64x(1)), _mm_setzero_si128());
+    const __m128i signs = _mm_srai_epi32(_mm_castpd_si128(_mm_xor_pd(e, s)), 31);
+    const __m128i step =
+        _mm_or_si128(_mm_shuffle_epi32(signs, 0xf5), _mm_set1_epi64x(1));  // away from 0, or -1
+    const __m128i taken = _mm_and_si128(step, _mm_and_si128(even, _mm_castpd_si128(inexact)));
+    return _mm_cvtpd_ps(_mm_castsi128_pd(_mm_add_epi64(bits, taken)));
+  }
+};
+
+#elif defined(__ARM_NEON)
+
+struct Generic {
+  static constexpr const char* name = "generic";
+  using Batch = xsimd::batch<float, xsimd::neon64>;
+  using Ints = xsimd::batch<std::int32_t, xsimd::neon64>;
+
+  COTERIE_INLINE static float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+  COTERIE_INLINE static Batch fma(Batch a, Batch b, Batch c) { return vfmaq_f32(c, a, b); }
+  COTERIE_INLINE static Batch load_half(const std::uint16_t* p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+  }
+  COTERIE_INLINE static void store_half(Batch x, std::uint16_t* p) {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(x)));
+  }
+  COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+  }
+};
+
+#endif
+
+#if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+
+struct Avx2 {
+  static constexpr const char* name = "avx2";
+  using Batch = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
+  using Ints = xsimd::batch<std::int32_t, xsimd::fma3<xsimd::avx2>>;
+
+  COTERIE_INLINE static float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+  COTERIE_INLINE static Batch fma(Batch a, Batch b, Batch c) { return _mm256_fmadd_ps(a, b, c); }
+  COTERIE_INLINE static Batch load_half(const std::uint16_t* p) { return _mm256_cvtph_ps(load16(p)); }
+  COTERIE_INLINE static void store_half(Batch x, std::uint16_t* p) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+  }
+  COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(p)), 16));
+  }
+
+ private:
+  COTERIE_INLINE static __m128i load16(const void* p) {
+    return _mm_loadu_si128(static_cast<const __m128i*>(p));
+  }
+};
+
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+
+struct Avx512 {
+  static constexpr const char* name = "avx512";
+  using Batch = xsimd::batch<float, xsimd::avx512bw>;
+  using Ints = xsimd::batch<std::int32_t, xsimd::avx512bw>;
+
+  COTERIE_INLINE static float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+  COTERIE_INLINE static Batch fma(Batch a, Batch b, Batch c) { return _mm512_fmadd_ps(a, b, c); }
+  COTERIE_INLINE static Batch load_half(const std::uint16_t* p) { return _mm512_cvtph_ps(load32(p)); }
+  COTERIE_INLINE static void store_half(Batch x, std::uint16_t* p) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+  }
+  COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load32(p)), 16));
+  }
+
+ private:
+  COTERIE_INLINE static __m256i load32(const void* p) {
+    return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+  }
+};
+
+#if defined(__AVX512VNNI__)
+// The same vectors; kernels may also use the byte dot products.
+struct Avx512Vnni : Avx512 {
+  static constexpr const char* name = "avx512vnni";
+};
+#endif
+
+#endif
+
+// The bits of a vector under the other type; written so because xsimd changed the signature of its
+// bitwise_cast.
+template <class Isa>
+COTERIE_INLINE typename Isa::Ints as_ints(typename Isa::Batch x) {
+  using Float = typename Isa::Batch::register_type;
+  using Int = typename Isa::Ints::register_type;
+  return typename Isa::Ints(__builtin_bit_cast(Int, static_cast<Float>(x)));
+}
+
+template <class Isa>
+COTERIE_INLINE typename Isa::Batch as_floats(typename Isa::Ints x) {
+  using Float = typename Isa::Batch::register_type;
+  using Int = typename Isa::Ints::register_type;
+  return typename Isa::Batch(__builtin_bit_cast(Float, static_cast<Int>(x)));
+}
+
+// The 32 lanes in which every float reduction runs: element i belongs to lane i % 32 on every ISA, and fold
+// joins the lanes by one tree, l with l + 16, then 8, 4, 2, 1. How many registers hold them is nobody's
+// business.
+template <class Isa>
+struct Lanes {
+  using Batch = typename Isa::Batch;
+  static constexpr int width = static_cast<int>(Batch::size);
+  static constexpr int count = 32;
+  static constexpr int n = count / width;
+  Batch v[n];
+
+  COTERIE_INLINE static Lanes broadcast(float value) {
+    Lanes l;
+    for (int i = 0; i < n; ++i) l.v[i] = Batch(value);
+    return l;
+  }
+
+  COTERIE_INLINE static Lanes load(const float* p) {
+    Lanes l;
+    for (int i = 0; i < n; ++i) l.v[i] = Batch::load_unaligned(p + i * width);
+    return l;
+  }
+
+  // The last m < 32 elements; the other lanes get `padding`.
+  COTERIE_INLINE static Lanes load_part(const float* p, int m, float padding) {
+    alignas(64) float full[count];
+    for (int i = 0; i < count; ++i) full[i] = i < m ? p[i] : padding;
+    return load(full);
+  }
+
+  // *this = a * b + *this
+  COTERIE_INLINE void fma(const Lanes& a, const Lanes& b) {
+    for (int i = 0; i < n; ++i) v[i] = Isa::fma(a.v[i], b.v[i], v[i]);
+  }
+
+  // op joins two batches, and two floats.
+  template <class Op>
+  COTERIE_INLINE float fold(Op op) const {
+    Lanes l = *this;
+    for (int half = n / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) l.v[i] = op(l.v[i], l.v[i + half]);
+    alignas(64) float a[width];
+    l.v[0].store_aligned(a);
+    for (int half = width / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) a[i] = op(a[i], a[i + half]);
+    return a[0];
+  }
+};
+
+}  // namespace coterie

@@ -1,0 +1,19 @@
+// The tables that the isa_<name>.cpp files export, and the questions whether this CPU can run them. The
+// answers live in dispatch.cpp: nothing in an ISA's object may run before its question was answered.
+#pragma once
+
+#include "kernels/kernels.h"
+
+namespace coterie {
+
+bool runs_generic();
+bool runs_avx2();
+bool runs_avx512();
+bool runs_avx512vnni();
+
+extern const Kernels kernels_generic;
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+extern const Kernels kernels_avx512vnni;
+
+}  // namespace coterie

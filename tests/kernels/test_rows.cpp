@@ -1,0 +1,186 @@
+// Every format on every ISA this machine can run: equal bits, and near plain arithmetic on the decoded
+// weights.
+#include "tests/kernels/support.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+namespace coterie::test {
+
+namespace {
+
+std::vector<const FormatInfo*> weight_formats() {
+  std::vector<const FormatInfo*> found;
+  for (const FormatInfo& f : all_formats())
+    if (f.index >= 0) found.push_back(&f);
+  return found;
+}
+
+// Activations among which some blocks are zero, subnormal, or hold an infinity or a NaN.
+std::vector<float> odd_activations(std::int64_t n, unsigned seed) {
+  std::vector<float> x = gaussian(n, seed);
+  std::mt19937 random(seed + 1);
+  for (std::size_t at = 0; at < x.size(); at += 32) {
+    const unsigned kind = random() % 16;
+    const std::size_t end = std::min(at + 32, x.size());
+    if (kind == 0)
+      std::fill(x.begin() + static_cast<std::ptrdiff_t>(at), x.begin() + static_cast<std::ptrdiff_t>(end),
+                0.0F);
+    if (kind == 1)
+      for (std::size_t i = at; i < end; ++i) x[i] *= 1e-42F;
+    if (kind == 2) x[at + random() % (end - at)] = INFINITY;
+    if (kind == 3) x[at + random() % (end - at)] = NAN;
+  }
+  return x;
+}
+
+Product make_product(const FormatInfo& f, std::int64_t n_blocks, int n_rows, int n_tokens, Bytes kind) {
+  const std::int64_t n = n_blocks * f.block_size;
+  const auto seed = static_cast<unsigned>(n_blocks * 1000 + n_rows * 20 + n_tokens);
+  const std::vector<float> x =
+      kind == Bytes::any ? odd_activations(n * n_tokens, seed) : gaussian(n * n_tokens, seed);
+  return {f,
+          n,
+          n_rows,
+          n_tokens,
+          random_blocks(f, n_blocks * n_rows, seed, kind),
+          activations(f, generic_kernels(), x)};
+}
+
+// NVFP4 has 64 weights to two activation blocks; every other row length is a whole number of both.
+void compare_isas(const FormatInfo& f, std::int64_t n_blocks, int n_rows, int n_tokens, Bytes kind) {
+  const Product p = make_product(f, n_blocks, n_rows, n_tokens, kind);
+  const std::vector<float> expected = p.run(generic_kernels());
+  for (const Kernels* k : runnable_kernels()) {
+    INFO(std::string(f.name), " on ", std::string(k->isa), ": ", n_blocks, " blocks, ", n_rows, " rows, ",
+         n_tokens, " tokens");
+    CHECK(first_difference(p.run(*k), expected) == -1);
+  }
+}
+
+// y in double from decoded weights and dequantised activations, and the sum of the terms' sizes.
+struct Expected {
+  double value;
+  double magnitude;
+};
+
+float activation(const FormatInfo& f, const std::byte* x, std::int64_t i) {
+  const int block = f.activation == ActivationKind::act256 ? 256 : 32;
+  const int bytes = f.activation == ActivationKind::act256 ? 292 : 40;
+  const int q_at = f.activation == ActivationKind::act256 ? 4 : 8;
+  float value = 0;
+  if (f.activation == ActivationKind::f32) {
+    std::memcpy(&value, x + 4 * i, 4);
+    return value;
+  }
+  std::memcpy(&value, x + i / block * bytes, 4);
+  return value * static_cast<float>(static_cast<std::int8_t>(x[i / block * bytes + q_at + i % block]));
+}
+
+Expected plain_dot(const Product& p, int row, int token) {
+  std::vector<float> w(static_cast<std::size_t>(p.n));
+  p.format.decode(p.w.data() + row * p.format.row_bytes(p.n), p.n, w.data());
+  const std::byte* x = p.x.data() + token * activation_bytes(p.format, p.n);
+  Expected e{0, 0};
+  for (std::int64_t i = 0; i < p.n; ++i) {
+    const double term =
+        static_cast<double>(w[static_cast<std::size_t>(i)]) * static_cast<double>(activation(p.format, x, i));
+    e.value += term;
+    e.magnitude += std::abs(term);
+  }
+  return e;
+}
+
+constexpr double tolerance = 2e-6;
+
+double worst_error(const Product& p, const Kernels& k) {
+  const std::vector<float> y = p.run(k);
+  double worst = 0;
+  for (int t = 0; t < p.n_tokens; ++t)
+    for (int r = 0; r < p.n_rows; ++r) {
+      const Expected e = plain_dot(p, r, t);
+      const double got = static_cast<double>(y[static_cast<std::size_t>(t * p.n_rows + r)]);
+      const double error = std::abs(got - e.value) / (e.magnitude + 1e-30);
+      worst = std::isnan(error) ? INFINITY : std::max(worst, error);
+    }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("rows give the same bits on every ISA, for every shape") {
+  for (const FormatInfo* f : weight_formats()) {
+    const int unit = f->block_size == 1 ? 5 : 1;  // float rows: lengths off the 32 lanes
+    for (const int n_blocks : {1, 2, 3, 7, 8, 16})
+      for (const int n_rows : {1, 3, 16, 17})
+        for (const int n_tokens : {1, 2, 3, 8})
+          compare_isas(*f, n_blocks * unit, n_rows, n_tokens, Bytes::legal);
+    for (const int n_blocks : {28, 57}) {
+      compare_isas(*f, n_blocks * unit, 64, 1, Bytes::legal);
+      compare_isas(*f, n_blocks * unit, 17, 5, Bytes::legal);
+      compare_isas(*f, n_blocks * unit, 3, 17, Bytes::legal);
+    }
+    compare_isas(*f, 224, 9, 1, Bytes::legal);
+  }
+}
+
+TEST_CASE("scales and activations that are no numbers reach the same results on every ISA") {
+  for (const FormatInfo* f : weight_formats())
+    for (const int n_tokens : {1, 4}) {
+      compare_isas(*f, f->block_size == 1 ? 77 : 3, 40, n_tokens, Bytes::any);
+      compare_isas(*f, f->block_size == 1 ? 320 : 9, 40, n_tokens, Bytes::any);
+    }
+}
+
+TEST_CASE("rows agree with plain double arithmetic on the decoded weights") {
+  for (const FormatInfo* f : weight_formats()) {
+    const Product p = make_product(*f, f->block_size == 1 ? 500 : 7, 9, 2, Bytes::moderate);
+    for (const Kernels* k : runnable_kernels()) {
+      INFO(std::string(f->name), " on ", std::string(k->isa));
+      CHECK(worst_error(p, *k) <= tolerance);
+    }
+  }
+}
+
+TEST_CASE("the tolerance above notices one wrong code in a row") {
+  for (const char* name : {"Q4_0", "Q8_0", "Q4_K", "Q6_K"}) {
+    const FormatInfo& f = *find_format(std::string_view(name));
+    const std::int64_t n = 7 * f.block_size;
+    Product p{f, n, 1, 1, {}, activations(f, generic_kernels(), gaussian(n, 1))};
+    p.w.resize(static_cast<std::size_t>(f.row_bytes(n)));
+    f.encode(gaussian(n, 2).data(), n, p.w.data());
+    const Expected expected = plain_dot(p, 0, 0);
+    p.w[static_cast<std::size_t>(f.block_bytes) + 16] ^= std::byte{0x10};
+    const double got = static_cast<double>(p.run(generic_kernels())[0]);
+    INFO(std::string(name));
+    CHECK(std::abs(got - expected.value) > 10 * tolerance * expected.magnitude);
+  }
+}
+
+TEST_CASE("the comparison of bits notices one flipped bit") {
+  const Product p = make_product(*find_format(std::string_view("Q8_0")), 8, 17, 3, Bytes::legal);
+  const std::vector<float> expected = p.run(generic_kernels());
+  std::vector<float> flipped = p.run(kernels());
+  CHECK(first_difference(flipped, expected) == -1);
+  flipped[20] = float_of(bits_of(flipped[20]) ^ 1U);
+  CHECK(first_difference(flipped, expected) == 20);
+}
+
+TEST_CASE("a result does not depend on the rows and tokens around it") {
+  for (const FormatInfo* f : weight_formats()) {
+    const Product all = make_product(*f, f->block_size == 1 ? 100 : 5, 11, 9, Bytes::legal);
+    Product one{*f, all.n, 1, 1, {}, {}};
+    const auto row = static_cast<std::ptrdiff_t>(f->row_bytes(all.n));
+    const auto token = static_cast<std::ptrdiff_t>(activation_bytes(*f, all.n));
+    one.w.assign(all.w.begin() + 9 * row, all.w.begin() + 10 * row);
+    one.x.assign(all.x.begin() + 6 * token, all.x.begin() + 7 * token);
+    for (const Kernels* k : runnable_kernels()) {
+      INFO(std::string(f->name), " on ", std::string(k->isa));
+      CHECK(same(all.run(*k)[6 * 11 + 9], one.run(*k)[0]));
+    }
+  }
+}
+
+}  // namespace coterie::test
