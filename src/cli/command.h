@@ -13,6 +13,6 @@ struct Command {
   const char* examples = "";    // one per line, without indentation: printed first by --help
 };
 
-extern const Command version_command;
+extern const Command doctor_command, version_command;
 
 }  // namespace coterie::cli

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/suggest.h"
 #include "cli/terminal.h"
+#include "kernels/kernels.h"
 
 #include <algorithm>
 #include <array>
@@ -21,6 +22,7 @@ namespace coterie::cli {
 namespace {
 
 const std::array commands{
+    &doctor_command,
     &version_command,
 };
 
@@ -106,6 +108,7 @@ int main(int argc, char** argv) {
   using namespace coterie::cli;
   install_signal_handlers();
   try {
+    coterie::kernels();  // refuses a COTERIE_ISA that cannot run here, whatever the command
     const int exit_code = dispatch(std::vector<std::string>(argv + 1, argv + argc));
     check_stdout();
     return exit_code;

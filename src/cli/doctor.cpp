@@ -1,0 +1,116 @@
+// coterie doctor [--json]: what this machine offers, what was built, and what stands in the way.
+#include "cli/command.h"
+#include "cli/files.h"
+#include "cli/machine.h"
+#include "cli/model_args.h"
+#include "cli/terminal.h"
+#include "kernels/kernels.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace coterie::cli {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::vector<int> thread_counts(int most) {  // 1, 2, 4, ... and all
+  std::vector<int> counts;
+  for (int n = 1; n < most; n *= 2) counts.push_back(n);
+  counts.push_back(most);
+  return counts;
+}
+
+Json instruction_sets() {
+  Json sets = Json::array();
+  for (const Kernels* k : all_kernels())
+    sets.push_back({{"name", k->isa}, {"runs_here", k->runnable()}, {"chosen", k == &kernels()}});
+  return sets;
+}
+
+Json advice(const Machine& m) {
+  Json lines = Json::array();
+  if (m.memory_limit && *m.memory_limit < m.memory)
+    lines.push_back("the control group allows " + human_bytes(*m.memory_limit) +
+                    " of memory: weights beyond it are read again and again");
+  if (m.cpu_limit && *m.cpu_limit < m.physical_cores)
+    lines.push_back("the control group allows " + std::to_string(*m.cpu_limit) +
+                    " CPUs: more threads than that only wait");
+  if (m.huge_pages == "never")
+    lines.push_back(
+        "transparent huge pages are off: 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled is faster");
+  if (m.numa_nodes > 1) lines.push_back("several memory nodes: memory of the other node is slower to read");
+  return lines;
+}
+
+Json examine() {
+  const Machine m = describe_machine();
+  Json bandwidth = Json::array();
+  for (const int threads : thread_counts(m.logical_cpus))
+    bandwidth.push_back({{"threads", threads}, {"gb_per_s", measure_read_bandwidth(threads) / 1e9}});
+  const std::string shipped = find_shipped_model();
+  Json out{{"cpu", m.cpu},
+           {"physical_cores", m.physical_cores},
+           {"logical_cpus", m.logical_cpus},
+           {"numa_nodes", m.numa_nodes},
+           {"memory", m.memory},
+           {"memory_available", m.memory_free},
+           {"memory_limit", m.memory_limit ? Json(*m.memory_limit) : Json()},
+           {"cpu_limit", m.cpu_limit ? Json(*m.cpu_limit) : Json()},
+           {"huge_pages", m.huge_pages},
+           {"instruction_sets", instruction_sets()},
+           {"read_bandwidth", bandwidth}};
+  out["shipped_model"] = shipped.empty() ? Json() : Json(shipped);
+  out["line_editing"] = COTERIE_HAVE_LIBEDIT != 0;
+  out["advice"] = advice(m);
+  return out;
+}
+
+void print_text(const Json& d) {
+  const auto text = [](const Json& j) { return printable(j.get<std::string>()); };
+  const auto bytes = [](const Json& j) { return human_bytes(j.get<std::uint64_t>()); };
+  std::printf("CPU            %s\n", text(d["cpu"]).c_str());
+  std::printf("cores          %d physical, %d logical, %d memory node(s)\n", d["physical_cores"].get<int>(),
+              d["logical_cpus"].get<int>(), d["numa_nodes"].get<int>());
+  std::string sets;
+  for (const Json& k : d["instruction_sets"])
+    sets += " " + text(k["name"]) + (k["chosen"] ? " (chosen)" : k["runs_here"] ? "" : " (not here)");
+  std::printf("kernels       %s\n", sets.c_str());
+  std::printf("memory         %s, %s available\n", bytes(d["memory"]).c_str(),
+              bytes(d["memory_available"]).c_str());
+  std::printf("limits         memory %s, CPUs %s\n",
+              d["memory_limit"].is_null() ? "none" : bytes(d["memory_limit"]).c_str(),
+              d["cpu_limit"].is_null() ? "none" : d["cpu_limit"].dump().c_str());
+  std::printf("huge pages     %s\n", text(d["huge_pages"]).c_str());
+  for (const Json& b : d["read_bandwidth"])
+    std::printf("reads memory   %.1f GB/s with %d thread(s)\n", b["gb_per_s"].get<double>(),
+                b["threads"].get<int>());
+  std::printf("shipped model  %s\n",
+              d["shipped_model"].is_null() ? "not found" : text(d["shipped_model"]).c_str());
+  std::printf("line editing   %s\n", d["line_editing"].get<bool>() ? "libedit" : "plain");
+  for (const Json& line : d["advice"]) std::printf("advice         %s\n", text(line).c_str());
+}
+
+int doctor(Args& args) {
+  const bool json = args.flag("--json", "print one JSON object");
+  args.finish();
+
+  const Json found = examine();
+  if (json)
+    std::printf("%s\n", found.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  else
+    print_text(found);
+  return 0;
+}
+
+}  // namespace
+
+const Command doctor_command{"doctor", "examine this machine: CPU, kernels, memory, bandwidth, limits",
+                             doctor, "coterie doctor\ncoterie doctor --json"};
+
+}  // namespace coterie::cli

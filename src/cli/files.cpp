@@ -1,0 +1,61 @@
+#include "cli/files.h"
+
+#include "base/errors.h"
+#include "base/json.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+namespace coterie::cli {
+
+constexpr std::size_t most_text = std::size_t{256} << 20;
+constexpr int deepest_json = 64;
+
+std::string read_text(const std::string& path) {
+  const bool from_stdin = path == "-";
+  const std::string subject = from_stdin ? "standard input" : path;
+  const auto close = [](std::FILE* f) {
+    if (f != stdin) std::fclose(f);
+  };
+  const std::unique_ptr<std::FILE, decltype(close)> file(from_stdin ? stdin : std::fopen(path.c_str(), "rb"),
+                                                         close);
+  if (!file) throw Error(subject + ": cannot be opened: " + std::strerror(errno));
+  std::string text;
+  char buffer[1 << 16];
+  while (const std::size_t n = std::fread(buffer, 1, sizeof buffer, file.get())) {
+    text.append(buffer, n);
+    if (text.size() > most_text)
+      throw Error(subject + ": found more than " + std::to_string(most_text) +
+                  " bytes of text, the most allowed");
+  }
+  if (std::ferror(file.get())) throw Error(subject + ": cannot be read: " + std::strerror(errno));
+  return text;
+}
+
+nlohmann::ordered_json read_json(const std::string& path) {
+  return parse_json(read_text(path), {most_text, deepest_json}, path == "-" ? "standard input" : path);
+}
+
+bool is_folder(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+bool is_gguf_name(const std::string& path) { return path.ends_with(".gguf"); }
+
+std::string human_bytes(std::uint64_t bytes) {
+  constexpr std::pair<const char*, double> units[] = {{"GiB", 0x1p30}, {"MiB", 0x1p20}, {"KiB", 0x1p10}};
+  char text[32];
+  for (const auto& [unit, size] : units)
+    if (static_cast<double>(bytes) >= size) {
+      std::snprintf(text, sizeof text, "%.2f %s", static_cast<double>(bytes) / size, unit);
+      return text;
+    }
+  return std::to_string(bytes) + " B";
+}
+
+}  // namespace coterie::cli

@@ -1,0 +1,26 @@
+// Facts about this machine, read from the system or measured.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace coterie::cli {
+
+struct Machine {
+  std::string cpu;                           // model name
+  int physical_cores = 0, logical_cpus = 0;  // that this process may use
+  int numa_nodes = 0;
+  std::uint64_t memory = 0, memory_free = 0;  // bytes; free: what could be had without swapping
+  std::optional<std::uint64_t> memory_limit;  // of the control group, where there is one
+  std::optional<double> cpu_limit;            // likewise, in CPUs
+  std::string huge_pages;                     // transparent huge pages: "always", "madvise", "never"
+};
+
+Machine describe_machine();
+
+// Bytes per second that so many threads read from main memory together: a buffer larger than most caches,
+// best of a few passes, about a tenth of a second. 0: not enough memory to tell.
+double measure_read_bandwidth(int threads);
+
+}  // namespace coterie::cli

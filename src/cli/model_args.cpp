@@ -1,0 +1,54 @@
+#include "cli/model_args.h"
+
+#include "base/errors.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <vector>
+
+namespace coterie::cli {
+
+namespace fs = std::filesystem;
+
+EngineOptions engine_options(Args& args, CacheType fallback) {
+  EngineOptions options;
+  constexpr std::int64_t most_tokens = std::int64_t{1} << 30;
+  options.threads =
+      static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "threads; 0: one per physical core"));
+  options.chunk =
+      static_cast<int>(args.integer("--chunk N", options.chunk, {1, 65536}, "prompt tokens per step"));
+  options.context =
+      args.integer("--ctx N", 0, {0, most_tokens}, "tokens of context; 0: the file's, at most 16384");
+  const bool prefer_f16 = fallback == CacheType::f16;
+  const std::vector<std::string> kinds =
+      prefer_f16 ? std::vector<std::string>{"F16", "F32"} : std::vector<std::string>{"F32", "F16"};
+  options.cache = args.choice("--kv TYPE", kinds, "type of the key-value cache") == "F16" ? CacheType::f16
+                                                                                          : CacheType::f32;
+  return options;
+}
+
+static fs::path program_folder() {
+  std::error_code failed;
+  const fs::path program = fs::read_symlink("/proc/self/exe", failed);
+  return failed ? fs::path() : program.parent_path();
+}
+
+static constexpr const char* shipped_name = "coterie-demo.gguf";
+
+std::string find_shipped_model() {
+  if (const char* named = std::getenv("COTERIE_DEMO"); named != nullptr && *named != '\0') return named;
+  const fs::path here = program_folder();
+  for (const fs::path& folder : {here / "../models/demo", here / "../share/coterie"})
+    if (fs::exists(folder / shipped_name)) return (folder / shipped_name).lexically_normal();
+  return "";
+}
+
+std::string shipped_model() {
+  const std::string path = find_shipped_model();
+  if (!path.empty()) return path;
+  throw UsageError("no MODEL given, and the shipped one, " + std::string(shipped_name) +
+                   ", is neither in ../models/demo nor in " + "../share/coterie beside " +
+                   program_folder().string() + "; COTERIE_DEMO may name another");
+}
+
+}  // namespace coterie::cli

@@ -1,0 +1,36 @@
+#include "cli/npy.h"
+
+namespace coterie::cli {
+
+static std::string header_of(const std::vector<std::int64_t>& shape) {
+  std::string dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (";
+  for (const std::int64_t n : shape) dict += std::to_string(n) + ", ";
+  dict += "), }";
+  constexpr std::size_t prefix = 10, multiple = 64;
+  dict.append((multiple - (prefix + dict.size() + 1) % multiple) % multiple, ' ');
+  dict += '\n';
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header += static_cast<char>(dict.size() & 0xff);
+  header += static_cast<char>(dict.size() >> 8);
+  return header + dict;
+}
+
+static std::uint64_t bytes_of(const std::vector<std::int64_t>& shape) {
+  std::uint64_t bytes = sizeof(float);
+  for (const std::int64_t n : shape) bytes *= static_cast<std::uint64_t>(n);
+  return bytes;
+}
+
+NpyFile::NpyFile(const std::string& path, const std::vector<std::int64_t>& shape)
+    : file_(path, bytes_of(shape)) {
+  const std::string header = header_of(shape);
+  file_.write_at(0, std::as_bytes(std::span(header)));
+  offset_ = header.size();
+}
+
+void NpyFile::append(std::span<const float> values) {
+  file_.write_at(offset_, std::as_bytes(values));
+  offset_ += values.size_bytes();
+}
+
+}  // namespace coterie::cli
