@@ -41,6 +41,13 @@ OutputFile::OutputFile(const std::string& path, std::uint64_t room)
   check_room(path, room);
   fd_ = open(partial_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) fail(partial_, "cannot be created", errno);
+  // Claims the room now, where the file system can; where it cannot, the write that finds no room says so.
+  if (room == 0 || fallocate(fd_, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(room)) == 0) return;
+  if (errno != ENOSPC && errno != EDQUOT) return;
+  const int error = errno;
+  close(fd_);
+  unlink(partial_.c_str());
+  fail(partial_, "cannot be created", error);
 }
 
 OutputFile::~OutputFile() {

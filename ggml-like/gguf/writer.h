@@ -95,17 +95,22 @@ class Writer {
 
  private:
   struct Slot {
-    std::uint64_t offset;  // from the start of the data section
+    std::string name;
+    std::vector<std::int64_t> shape;
+    const FormatInfo* format;
     std::uint64_t bytes;
+    std::uint64_t offset;  // from the start of the data section
   };
+
+  void claim_name(const char* kind, std::string_view name);
+  std::vector<std::byte> lay_out();
 
   std::string path_;
   std::uint64_t alignment_ = 32;
   std::uint64_t n_keys_ = 0;
-  std::vector<std::byte> keys_;         // encoded
-  std::vector<std::byte> tensor_info_;  // encoded
-  std::unordered_set<std::string> names_;
+  std::vector<std::byte> keys_;  // encoded
   std::vector<Slot> tensors_;
+  std::unordered_set<std::string> names_;  // of keys and tensors, with their kind
   std::uint64_t data_start_ = 0;
   std::uint64_t data_bytes_ = 0;
   std::atomic<std::uint64_t> written_{0};
