@@ -1,5 +1,11 @@
 // The one file built with the flags of avx512vnni; its only export is this table.
 #include "kernels/make_kernels.h"
+#include "kernels/x86/iq_quants.h"
+#include "kernels/x86/k_quants.h"
+#include "kernels/x86/quantize.h"
+#include "kernels/x86/small_blocks.h"
+#include "kernels/x86/superblocks.h"
+#include "kernels/x86/wide_avx512vnni.h"
 
 namespace coterie {
 
