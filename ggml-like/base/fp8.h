@@ -18,7 +18,8 @@ COTERIE_INLINE float e4m3_to_float(std::uint8_t b) {
 }
 
 COTERIE_INLINE float e5m2_to_float(std::uint8_t b) {
-  return half_to_float(static_cast<std::uint16_t>(b << 8));
+  const float f = half_to_float(static_cast<std::uint16_t>(b << 8));
+  return (b & 0x7fU) > 0x7cU ? float_of(bits_of(f) | 0x00400000U) : f;  // NaN: quiet
 }
 
 }  // namespace coterie

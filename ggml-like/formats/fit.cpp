@@ -13,16 +13,18 @@ constexpr float least_magnitude = 0x1p-60F;  // below any half; keeps reciprocal
 
 float round_to_half(float f) { return half_to_float(float_to_half(f)); }
 
+// NaN, which an overflow in a search may lead to, becomes low.
 int round_within(float v, int low, int high) {
-  return static_cast<int>(std::rint(std::clamp(v, static_cast<float>(low), static_cast<float>(high))));
+  if (!(v > static_cast<float>(low))) return low;
+  return v < static_cast<float>(high) ? static_cast<int>(std::rint(v)) : high;
 }
 
 int nearest_code(const IntegerShape& shape, float v) {
   if (shape.levels.empty()) return round_within(v, shape.code_low, shape.code_high);
-  std::size_t i = 0;
-  while (i + 1 < shape.levels.size() && 2 * v > static_cast<float>(shape.levels[i] + shape.levels[i + 1]))
-    ++i;
-  return shape.levels[i];
+  std::size_t below = 0;  // levels that are farther away than their upper neighbour
+  for (std::size_t i = 0; i + 1 < shape.levels.size(); ++i)
+    below += 2 * v > static_cast<float>(shape.levels[i] + shape.levels[i + 1]) ? 1 : 0;
+  return shape.levels[below];
 }
 
 // weight = scale * code - min
@@ -121,8 +123,9 @@ Line fit_group(const IntegerShape& shape, std::span<const float> x) {
   return shape.has_mins ? fit_with_min(shape, x) : fit_scale(shape, x);
 }
 
-bool all_finite(const float* x, int n) {
-  return std::all_of(x, x + n, [](float f) { return is_finite(f); });
+// Numbers, and not so large that sums of their squares overflow: far above what any block can hold.
+bool within_reach(const float* x, int n) {
+  return std::all_of(x, x + n, [](float f) { return std::fabs(f) < 0x1p40F; });
 }
 
 // A super-block under construction: integers and the two super scales.
@@ -228,7 +231,7 @@ class SuperBlock {
 
 void fit_super_block(const IntegerShape& shape, const float* x, Integers256& u) {
   u = {};
-  if (!all_finite(x, 256)) {
+  if (!within_reach(x, 256)) {
     u.d = no_number;
     return;
   }
@@ -245,7 +248,7 @@ void fit_super_block(const IntegerShape& shape, const float* x, Integers256& u) 
 
 void fit_block(const IntegerShape& shape, const float* x, Integers32& u) {
   u = {};
-  u.d = all_finite(x, 32) ? round_to_half(fit_scale(shape, {x, 32}).scale) : no_number;
+  u.d = within_reach(x, 32) ? round_to_half(fit_scale(shape, {x, 32}).scale) : no_number;
   if (is_finite(u.d)) choose_codes(shape, {x, 32}, {u.d, 0.0F}, u.q);
 }
 

@@ -24,7 +24,7 @@ struct IntegerShape {
 };
 
 // Fills u so that its decoded values are near x [256]; d and dmin are representable in half precision.
-// Weights that are no numbers give a d that is none.
+// Weights that are no numbers, or beyond all reach, give a d that is no number.
 void fit_super_block(const IntegerShape& shape, const float* x, Integers256& u);
 
 // The same for 32 weights under one scale of half precision, without a minimum.

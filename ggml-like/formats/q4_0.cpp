@@ -1,6 +1,6 @@
 #include "formats/q4_0.h"
 
-#include "formats/round_to_code.h"
+#include "formats/encode_32.h"
 
 #include <cmath>
 
@@ -13,7 +13,7 @@ void Q4_0::encode(const float* w, Block& b) {
     if (std::fabs(w[i]) > std::fabs(extreme)) extreme = w[i];
   const float d = extreme / -8.0F;
   const float id = inverse_or_zero(d);
-  b.scale.bits = float_to_half(d);
+  b.scale = scale_for(w, d);
   for (int j = 0; j < 16; ++j) {
     const int low = truncate_to(w[j] * id + 8.5F, 0, 15);
     const int high = truncate_to(w[j + 16] * id + 8.5F, 0, 15);

@@ -1,6 +1,6 @@
 #include "formats/q4_1.h"
 
-#include "formats/round_to_code.h"
+#include "formats/encode_32.h"
 
 #include <algorithm>
 
@@ -12,7 +12,7 @@ void Q4_1::encode(const float* w, Block& b) {
   const float low = *low_at;
   const float d = (*high_at - low) / 15.0F;
   const float id = inverse_or_zero(d);
-  b.scale.bits = float_to_half(d);
+  b.scale = scale_for(w, d);
   b.min.bits = float_to_half(low);
   for (int j = 0; j < 16; ++j) {
     const int first = truncate_to((w[j] - low) * id + 0.5F, 0, 15);

@@ -1,6 +1,6 @@
 #include "formats/q5_0.h"
 
-#include "formats/round_to_code.h"
+#include "formats/encode_32.h"
 
 #include <cmath>
 
@@ -14,7 +14,7 @@ void Q5_0::encode(const float* w, Block& b) {
   const float d = extreme / -16.0F;
   const float id = inverse_or_zero(d);
   b = {};
-  b.scale.bits = float_to_half(d);
+  b.scale = scale_for(w, d);
   for (int i = 0; i < 32; ++i)
     set_five_bit_code(b.nibbles, b.fifth, i, truncate_to(w[i] * id + 16.5F, 0, 31));
 }

@@ -1,6 +1,6 @@
 #include "formats/q5_1.h"
 
-#include "formats/round_to_code.h"
+#include "formats/encode_32.h"
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ void Q5_1::encode(const float* w, Block& b) {
   const float d = (*high_at - low) / 31.0F;
   const float id = inverse_or_zero(d);
   b = {};
-  b.scale.bits = float_to_half(d);
+  b.scale = scale_for(w, d);
   b.min.bits = float_to_half(low);
   for (int i = 0; i < 32; ++i)
     set_five_bit_code(b.nibbles, b.fifth, i, truncate_to((w[i] - low) * id + 0.5F, 0, 31));

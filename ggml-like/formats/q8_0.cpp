@@ -1,6 +1,6 @@
 #include "formats/q8_0.h"
 
-#include "formats/round_to_code.h"
+#include "formats/encode_32.h"
 
 #include <cmath>
 
@@ -13,7 +13,7 @@ void Q8_0::encode(const float* w, Block& b) {
   for (int i = 0; i < 32; ++i) top = std::fabs(w[i]) > top ? std::fabs(w[i]) : top;
   const float d = top / 127.0F;
   const float id = inverse_or_zero(d);
-  b.scale.bits = float_to_half(d);
+  b.scale = scale_for(w, d);
   for (int i = 0; i < 32; ++i)
     b.q[i] = static_cast<std::int8_t>(truncate_to(std::round(w[i] * id), -127, 127));
 }
