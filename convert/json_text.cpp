@@ -18,12 +18,19 @@ Json parse_text(std::string_view text, JsonLimits limits, const std::string& sub
   }
 }
 
-Json read_json(const std::string& path, JsonLimits limits) {
+std::string read_text(const std::string& path, std::uint64_t max_bytes) {
   const MappedFile file(path);
-  const auto* text = reinterpret_cast<const char*>(file.bytes().data());
-  Json json = parse_text(std::string_view(text, file.bytes().size()), limits, path);
+  const std::span<const std::byte> bytes = file.bytes();
+  if (bytes.size() > max_bytes)
+    throw FileError(path + ": has " + std::to_string(bytes.size()) + " bytes, at most " +
+                    std::to_string(max_bytes));
+  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (file.failed()) throw FileError(path + ": cannot be read");
-  return json;
+  return text;
+}
+
+Json read_json(const std::string& path, JsonLimits limits) {
+  return parse_text(read_text(path, limits.max_bytes), limits, path);
 }
 
 std::string shown(const Json& value) {

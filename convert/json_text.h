@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,10 @@ using Json = nlohmann::ordered_json;
 
 // As parse_json; a NUL byte, at which nlohmann's parser would stop as if the text had ended, is a fault too.
 Json parse_text(std::string_view text, JsonLimits limits, const std::string& subject);
-Json read_json(const std::string& path, JsonLimits limits);  // a whole file; throws FileError
+Json read_json(const std::string& path, JsonLimits limits);  // a whole file, as read_text
+
+// A whole file; throws FileError where it cannot be read or is larger.
+std::string read_text(const std::string& path, std::uint64_t max_bytes);
 
 // A value from a hostile file as it may stand in an error message: ASCII, one line, at most 80 characters.
 std::string shown(const Json& value);

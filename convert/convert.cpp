@@ -1,0 +1,124 @@
+#include "convert/convert.h"
+
+#include "base/errors.h"
+#include "gguf/writer.h"
+
+#include <algorithm>
+#include <memory>
+#include <variant>
+#include <vector>
+
+namespace coterie::convert {
+
+namespace {
+
+constexpr std::int64_t chunk_bytes = 8 << 20;
+
+void write_key(gguf::Writer& file, const std::string& key, const KeyValue& value) {
+  struct Visitor {
+    gguf::Writer& file;
+    const std::string& key;
+    void operator()(const std::string& v) const { file.add_text(key, v); }
+    void operator()(const std::vector<std::string>& v) const { file.add_texts(key, v); }
+    void operator()(const std::vector<std::int32_t>& v) const { file.add_array<std::int32_t>(key, v); }
+    void operator()(std::uint32_t v) const { file.add<std::uint32_t>(key, v); }
+    void operator()(std::int32_t v) const { file.add<std::int32_t>(key, v); }
+    void operator()(float v) const { file.add<float>(key, v); }
+    void operator()(bool v) const { file.add<bool>(key, v); }
+  };
+  std::visit(Visitor{file, key}, value);
+}
+
+// One file being written.
+class Output {
+ public:
+  Output(const std::string& path, const FilePlan& plan) : plan_(plan), file_(path) {
+    for (const auto& [key, value] : plan.keys) write_key(file_, key, value);
+    for (const PlannedTensor& t : plan.tensors) file_.add_tensor(t.name, t.shape, *t.format);
+    file_.begin_data();
+  }
+
+  std::uint64_t bytes() const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0; i < plan_.tensors.size(); ++i) sum += file_.tensor_bytes(static_cast<int>(i));
+    return sum;
+  }
+
+  template <class Progress>
+  void write(Progress progress) {
+    for (std::size_t i = 0; i < plan_.tensors.size(); ++i)
+      write_tensor(static_cast<int>(i), plan_.tensors[i], progress);
+  }
+
+  void commit() { file_.commit(); }
+
+ private:
+  template <class Progress>
+  void write_tensor(int index, const PlannedTensor& t, Progress progress) {
+    const std::int64_t row_bytes = t.format->row_bytes(t.shape[0]), rows = t.rows();
+    const std::int64_t step = std::max<std::int64_t>(1, chunk_bytes / row_bytes);
+    for (std::int64_t first = 0; first < rows; first += step) {
+      const std::int64_t n = std::min(step, rows - first);
+      chunk_.resize(static_cast<std::size_t>(n * row_bytes));
+      encode_rows(t, first, n);
+      file_.write(index, static_cast<std::uint64_t>(first * row_bytes), chunk_);
+      progress(chunk_.size());
+    }
+  }
+
+  // Nothing in here throws: shapes and types have been checked, buffers are there.
+  void encode_rows(const PlannedTensor& t, std::int64_t first, std::int64_t n) {
+    const std::int64_t columns = t.shape[0], row_bytes = t.format->row_bytes(columns);
+    // A team costs more than a small tensor.
+#pragma omp parallel if (n * columns > 1 << 18)
+    {
+      std::vector<float> row(static_cast<std::size_t>(columns));
+#pragma omp for schedule(dynamic, 16)
+      for (std::int64_t i = 0; i < n; ++i) {
+        t.source.row(first + i, row.data());
+        t.format->encode(row.data(), columns, chunk_.data() + i * row_bytes);
+      }
+    }
+  }
+
+  const FilePlan& plan_;
+  gguf::Writer file_;
+  std::vector<std::byte> chunk_;
+};
+
+}  // namespace
+
+std::string mtp_path(const std::string& path) {
+  const std::string end = ".gguf";
+  return path.ends_with(end) ? path.substr(0, path.size() - end.size()) + ".mtp" + end : path + ".mtp" + end;
+}
+
+void convert(const ConvertOptions& options) {
+  const SafeTensors checkpoint(options.from);
+  const Plan plan = make_plan(options.from, checkpoint, *options.type);
+  if (options.note)
+    for (const std::string& line : plan.notes) options.note(line);
+
+  std::vector<std::unique_ptr<Output>> files;
+  if (plan.mtp && options.mtp == Mtp::separate)
+    files.push_back(std::make_unique<Output>(mtp_path(options.to), *plan.mtp));
+  files.push_back(std::make_unique<Output>(options.to, plan.model));
+
+  std::uint64_t done = 0, total = 0;
+  for (const auto& file : files) total += file->bytes();
+  for (const auto& file : files)
+    file->write([&](std::uint64_t bytes) {
+      checkpoint.check_io();
+      done += bytes;
+      if (options.progress) options.progress(done, total);
+    });
+  for (const auto& file : files) file->commit();
+}
+
+void write_file(const std::string& path, const FilePlan& plan) {
+  Output file(path, plan);
+  file.write([](std::uint64_t) {});
+  file.commit();
+}
+
+}  // namespace coterie::convert

@@ -1,0 +1,288 @@
+// tests/convert/test_convert.cpp: our files against llama.cpp's, tensor by tensor and byte by byte.
+#include "convert/convert.h"
+
+#include "base/errors.h"
+#include "base/half.h"
+#include "gguf/reader.h"
+#include "tests/convert/manifest.h"
+#include "tests/support/golden.h"
+#include "tests/support/scratch_dir.h"
+
+#include <doctest/doctest.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+namespace coterie::convert {
+
+namespace {
+
+namespace fs = std::filesystem;
+using test::ScratchDir;
+
+void run(const std::string& model, const std::string& to, const char* type, Mtp mtp = Mtp::separate) {
+  ConvertOptions options;
+  options.from = test::golden("models/" + model);
+  options.to = to;
+  options.type = find_file_type(type);
+  options.mtp = mtp;
+  convert(options);
+}
+
+// A file of the golden set; false, said aloud, where a clone's compact set lacks it.
+bool has(const std::string& file) {
+  if (fs::exists(test::golden(file))) return true;
+  if (test::full_golden()) FAIL("the golden set has no ", file);
+  std::fprintf(stderr, "skipped: %s is not in the compact golden set\n", file.c_str());
+  return false;
+}
+
+std::string all(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+std::vector<float> values(const gguf::TensorInfo& t) {
+  std::vector<float> v(static_cast<std::size_t>(t.elements()));
+  t.format->decode(t.data, t.elements(), v.data());
+  return v;
+}
+
+// What convert() would do, up to the point where a test plants its error.
+Plan plan_of(const std::string& model, const SafeTensors& checkpoint) {
+  return make_plan(test::golden("models/" + model), checkpoint, *find_file_type("BF16"));
+}
+
+PlannedTensor& tensor(Plan& plan, const std::string& name) {
+  for (PlannedTensor& t : plan.model.tensors)
+    if (t.name == name) return t;
+  throw std::runtime_error(name + ": not planned");
+}
+
+const char* const models[] = {"v3-fp8-mtp",       "v3-yarn",          "v2-lite",  "v2",
+                              "r1-distill-llama", "r1-distill-qwen2", "qwen3-moe"};
+
+}  // namespace
+
+TEST_CASE("keys and tensors equal llama.cpp's, in order, type, shape, offset and bytes") {
+  const ScratchDir dir;
+  for (const std::string model : models) {
+    if (!has("gguf/" + model + ".manifest.json") || !has("models/" + model)) continue;
+    const std::string out = dir.file(model + ".gguf");
+    run(model, out, "BF16");
+    const gguf::Reader file(out);
+    const std::string lines = all(test::differences(file, test::golden("gguf/" + model + ".manifest.json")));
+    CHECK_MESSAGE(lines.empty(), lines);
+    CHECK(fs::exists(mtp_path(out)) == (model == "v3-fp8-mtp"));
+    CHECK(!fs::exists(out + ".partial"));
+  }
+}
+
+TEST_CASE("the files that llama.cpp wrote come out byte for byte") {
+  const ScratchDir dir;
+  for (const std::string model : {"v3-yarn", "r1-distill-llama"}) {
+    if (!has("gguf/" + model + ".gguf")) continue;
+    run(model, dir.file("out.gguf"), "BF16");
+    CHECK(test::read_file(dir.file("out.gguf")) == test::read_file(test::golden("gguf/" + model + ".gguf")));
+  }
+}
+
+TEST_CASE("Q8_0 files have the tensors of llama.cpp's quantizer") {
+  const ScratchDir dir;
+  for (const std::string model : {"v3-yarn", "v2", "r1-distill-qwen2", "qwen3-moe"}) {
+    const std::string manifest = "gguf/quantized-manifests/" + model + ".Q8_0.json";
+    if (!has(manifest)) continue;
+    run(model, dir.file("out.gguf"), "Q8_0");
+    const std::string lines =
+        all(test::tensor_differences(gguf::Reader(dir.file("out.gguf")), test::golden(manifest)));
+    CHECK_MESSAGE(lines.empty(), lines);
+    CHECK(gguf::Reader(dir.file("out.gguf")).integer("general.file_type", 0, 100) == 7);
+  }
+}
+
+TEST_CASE("F32 keeps every value of the checkpoint, F16 rounds it once") {
+  const ScratchDir dir;
+  for (const std::string model : {"v3-fp8-mtp", "r1-distill-llama"}) {
+    for (const char* type : {"F32", "BF16", "F16"})
+      run(model, dir.file(std::string(type) + ".gguf"), type, Mtp::none);
+    const gguf::Reader exact(dir.file("F32.gguf")), bf16(dir.file("BF16.gguf")), f16(dir.file("F16.gguf"));
+    for (const gguf::TensorInfo& t : exact.tensors()) {
+      INFO(model, " ", std::string(t.name));
+      CHECK(std::string(t.format->name) == "F32");
+      const std::vector<float> want = values(t), half = values(*f16.find_tensor(t.name)),
+                               b = values(*bf16.find_tensor(t.name));
+      const bool rounded = std::string(f16.find_tensor(t.name)->format->name) == "F16";
+      std::size_t wrong = 0;
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        wrong += half[i] != (rounded ? half_to_float(float_to_half(want[i])) : want[i]);
+        wrong += b[i] != (rounded ? bf16_to_float(float_to_bf16(want[i])) : want[i]);
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("FP8 blocks, those at the edge included, are multiplied by their scales") {
+  const SafeTensors numbers(test::golden("numbers/numbers.safetensors"));
+  SafeTensor weight = numbers.get("fp8_block.weight");
+  weight.dtype = Dtype::F8_E4M3;
+  const std::vector<float> expected = to_float(numbers.get("fp8_block.expected"));
+  Weights w{&weight, &numbers.get("fp8_block.scale"), 200, 128, 128};
+  std::vector<float> row(200);
+  const auto wrong = [&] {
+    std::size_t n = 0;
+    for (std::int64_t r = 0; r < 300; ++r) {
+      w.read(r, 0, 200, row.data());
+      for (std::size_t i = 0; i < 200; ++i)
+        n += bits_of(row[i]) != bits_of(expected[static_cast<std::size_t>(r) * 200 + i]);
+    }
+    return n;
+  };
+  CHECK(wrong() == 0);
+  float one = 0;
+  w.read(299, 199, 1, &one);
+  CHECK(one == expected.back());
+  w.scale_columns = 100;  // planted: blocks of another width
+  CHECK(wrong() > 0);
+}
+
+TEST_CASE("a planted error in a layout is seen by the comparison with llama.cpp") {
+  const ScratchDir dir;
+  const auto lines = [&](const std::string& model, const FilePlan& plan) {
+    write_file(dir.file("out.gguf"), plan);
+    return test::differences(gguf::Reader(dir.file("out.gguf")),
+                             test::golden("gguf/" + model + ".manifest.json"))
+        .size();
+  };
+  {
+    const SafeTensors checkpoint(test::golden("models/r1-distill-llama"));
+    Plan plan = plan_of("r1-distill-llama", checkpoint);
+    tensor(plan, "blk.1.attn_k.weight").source.layout = Layout::plain;  // rows not permuted
+    CHECK(lines("r1-distill-llama", plan.model) == 1);
+    plan = plan_of("r1-distill-llama", checkpoint);
+    tensor(plan, "rope_freqs.weight").source.computed[2] *= 1.0000002F;
+    CHECK(lines("r1-distill-llama", plan.model) == 1);
+  }
+  const SafeTensors checkpoint(test::golden("models/v3-yarn"));
+  Plan plan = plan_of("v3-yarn", checkpoint);
+  CHECK(lines("v3-yarn", plan.model) == 0);
+  // The keys of a head as they are, not transposed: row by row the first halves of kv_b.
+  SourceTensor& keys = tensor(plan, "blk.0.attn_k_b.weight").source;
+  const std::vector<float> kv_b = to_float(checkpoint.get("model.layers.0.self_attn.kv_b_proj.weight"));
+  for (std::size_t head = 0; head < 4; ++head)
+    keys.computed.insert(keys.computed.end(), kv_b.begin() + static_cast<std::ptrdiff_t>(head * 80 * 64),
+                         kv_b.begin() + static_cast<std::ptrdiff_t>((head * 80 + 32) * 64));
+  CHECK(lines("v3-yarn", plan.model) == 1);
+  plan = plan_of("v3-yarn", checkpoint);
+  std::vector<Weights>& experts = tensor(plan, "blk.3.ffn_up_exps.weight").source.parts;
+  std::swap(experts[2], experts[3]);
+  CHECK(lines("v3-yarn", plan.model) == 1);
+  plan = plan_of("v3-yarn", checkpoint);
+  std::swap(plan.model.keys[2], plan.model.keys[3]);  // the order of keys counts
+  CHECK(lines("v3-yarn", plan.model) == 2);
+}
+
+TEST_CASE("the multi-token-prediction layer goes to a file of its own, or nowhere") {
+  const ScratchDir dir;
+  const std::string out = dir.file("model.gguf");
+  CHECK(mtp_path(out) == dir.file("model.mtp.gguf"));
+  run("v3-fp8-mtp", out, "F32", Mtp::none);
+  CHECK(!fs::exists(mtp_path(out)));
+  run("v3-fp8-mtp", out, "F32");
+  const gguf::Reader file(mtp_path(out)), model(out);
+  CHECK(file.text("general.architecture") == "deepseek2");
+  CHECK(file.integer("deepseek2.block_count", 0, 100) == 3);
+  CHECK(file.integer("deepseek2.nextn_predict_layers", 0, 100) == 1);
+  CHECK(model.integer("deepseek2.block_count", 0, 100) == 2);
+  CHECK(!model.has("deepseek2.nextn_predict_layers"));
+  for (const char* name :
+       {"eh_proj", "enorm", "hnorm", "embed_tokens", "shared_head_norm", "shared_head_head"})
+    CHECK(file.find_tensor(std::string("blk.2.nextn.") + name + ".weight") != nullptr);
+  CHECK(file.tensors().size() == 24);
+  for (const gguf::TensorInfo& t : file.tensors()) CHECK(std::string(t.name).starts_with("blk.2."));
+  for (const gguf::TensorInfo& t : model.tensors()) CHECK(!std::string(t.name).starts_with("blk.2."));
+
+  // The release has the embedding twice, and an expert where the checkpoint has it.
+  CHECK(values(*file.find_tensor("blk.2.nextn.embed_tokens.weight")) ==
+        values(*model.find_tensor("token_embd.weight")));
+  const SafeTensors checkpoint(test::golden("models/v3-fp8-mtp"));
+  const Weights expert{&checkpoint.get("model.layers.2.mlp.experts.5.up_proj.weight"),
+                       &checkpoint.get("model.layers.2.mlp.experts.5.up_proj.weight_scale_inv"), 256, 128,
+                       128};
+  std::vector<float> row(256);
+  expert.read(77, 0, 256, row.data());
+  const std::vector<float> got = values(*file.find_tensor("blk.2.ffn_up_exps.weight"));
+  CHECK(std::equal(row.begin(), row.end(), got.begin() + (5 * 256 + 77) * 256));
+}
+
+TEST_CASE("rows that a type's blocks do not fit become F16, with a note") {
+  const SafeTensors checkpoint(test::golden("models/v2-lite"));
+  const HfConfig config = read_hf_config(test::golden("models/v2-lite"));
+  const Plan plan = plan_tensors(config, checkpoint, {"Q4_K", 0});
+  std::size_t halves = 0;
+  for (const PlannedTensor& t : plan.model.tensors) halves += std::string(t.format->name) == "F16";
+  CHECK(halves == plan.notes.size());
+  CHECK(halves > 0);
+  CHECK(plan.notes.front() == "blk.0.attn_k_b.weight: rows of 64 are no whole Q4_K blocks, written as F16");
+}
+
+TEST_CASE("a failed conversion leaves what was there before") {
+  const ScratchDir dir;
+  const std::string out = dir.file("model.gguf");
+  const std::byte old[] = {std::byte{'o'}, std::byte{'l'}, std::byte{'d'}};
+  test::write_file(out, old);
+  ConvertOptions options;
+  options.from = test::golden("models/v3-fp8-mtp");
+  options.to = out;
+  options.type = find_file_type("BF16");
+  int calls = 0;
+  options.progress = [&](std::uint64_t done, std::uint64_t total) {
+    CHECK(done <= total);
+    if (++calls == 40) throw Error("interrupted", 130);
+  };
+  CHECK_THROWS_AS(convert(options), Error);
+  CHECK(test::read_file(out).size() == 3);
+  CHECK(std::distance(fs::directory_iterator(fs::path(out).parent_path()), fs::directory_iterator()) == 1);
+
+  // The file-size limit of the process stands for any write that fails.
+  options.progress = nullptr;
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit small = before;
+  small.rlim_cur = 1 << 20;
+  setrlimit(RLIMIT_FSIZE, &small);
+  CHECK_THROWS_AS(convert(options), Error);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  CHECK(test::read_file(out).size() == 3);
+  CHECK(std::distance(fs::directory_iterator(fs::path(out).parent_path()), fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("a full disk is exit code 5 and leaves nothing behind") {
+  const ScratchDir dir;
+  const std::string disk = dir.file("disk");
+  fs::create_directory(disk);
+  if (mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=2m") != 0) {
+    std::fprintf(stderr, "no full disk here: mounting is not allowed\n");
+    return;
+  }
+  ConvertOptions options;
+  options.from = test::golden("models/v3-fp8-mtp");
+  options.to = disk + "/model.gguf";
+  options.type = find_file_type("BF16");
+  int code = 0;
+  try {
+    convert(options);
+  } catch (const DiskFullError& e) {
+    code = e.exit_code();
+  }
+  CHECK(code == 5);
+  CHECK(fs::is_empty(disk));
+  umount(disk.c_str());
+}
+
+}  // namespace coterie::convert
