@@ -3,6 +3,7 @@
 #include "base/errors.h"
 #include "gguf/writer.h"
 
+#include <omp.h>
 #include <algorithm>
 #include <memory>
 #include <variant>
@@ -32,7 +33,8 @@ void write_key(gguf::Writer& file, const std::string& key, const KeyValue& value
 // One file being written.
 class Output {
  public:
-  Output(const std::string& path, const FilePlan& plan) : plan_(plan), file_(path) {
+  Output(const std::string& path, const FilePlan& plan, int threads)
+      : plan_(plan), threads_(threads > 0 ? threads : omp_get_max_threads()), file_(path) {
     for (const auto& [key, value] : plan.keys) write_key(file_, key, value);
     for (const PlannedTensor& t : plan.tensors) file_.add_tensor(t.name, t.shape, *t.format);
     file_.begin_data();
@@ -66,24 +68,25 @@ class Output {
     }
   }
 
-  // Nothing in here throws: shapes and types have been checked, buffers are there.
+  // Nothing throws among the threads: shapes and types have been checked, buffers are there.
   void encode_rows(const PlannedTensor& t, std::int64_t first, std::int64_t n) {
     const std::int64_t columns = t.shape[0], row_bytes = t.format->row_bytes(columns);
-    // A team costs more than a small tensor.
-#pragma omp parallel if (n * columns > 1 << 18)
-    {
-      std::vector<float> row(static_cast<std::size_t>(columns));
-#pragma omp for schedule(dynamic, 16)
-      for (std::int64_t i = 0; i < n; ++i) {
-        t.source.row(first + i, row.data());
-        t.format->encode(row.data(), columns, chunk_.data() + i * row_bytes);
-      }
+    const int threads = n * columns > 1 << 18 ? threads_ : 1;  // a team costs more than a small tensor
+    row_of_thread_.resize(static_cast<std::size_t>(threads));
+    for (std::vector<float>& row : row_of_thread_) row.resize(static_cast<std::size_t>(columns));
+#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
+    for (std::int64_t i = 0; i < n; ++i) {
+      float* row = row_of_thread_[static_cast<std::size_t>(omp_get_thread_num())].data();
+      t.source.row(first + i, row);
+      t.format->encode(row, columns, chunk_.data() + i * row_bytes);
     }
   }
 
   const FilePlan& plan_;
+  const int threads_;
   gguf::Writer file_;
   std::vector<std::byte> chunk_;
+  std::vector<std::vector<float>> row_of_thread_;
 };
 
 }  // namespace
@@ -93,7 +96,7 @@ std::string mtp_path(const std::string& path) {
   return path.ends_with(end) ? path.substr(0, path.size() - end.size()) + ".mtp" + end : path + ".mtp" + end;
 }
 
-void convert(const ConvertOptions& options) {
+bool convert(const ConvertOptions& options) {
   const SafeTensors checkpoint(options.from);
   const Plan plan = make_plan(options.from, checkpoint, *options.type);
   if (options.note)
@@ -101,8 +104,8 @@ void convert(const ConvertOptions& options) {
 
   std::vector<std::unique_ptr<Output>> files;
   if (plan.mtp && options.mtp == Mtp::separate)
-    files.push_back(std::make_unique<Output>(mtp_path(options.to), *plan.mtp));
-  files.push_back(std::make_unique<Output>(options.to, plan.model));
+    files.push_back(std::make_unique<Output>(mtp_path(options.to), *plan.mtp, options.threads));
+  files.push_back(std::make_unique<Output>(options.to, plan.model, options.threads));
 
   std::uint64_t done = 0, total = 0;
   for (const auto& file : files) total += file->bytes();
@@ -113,10 +116,11 @@ void convert(const ConvertOptions& options) {
       if (options.progress) options.progress(done, total);
     });
   for (const auto& file : files) file->commit();
+  return files.size() > 1;
 }
 
 void write_file(const std::string& path, const FilePlan& plan) {
-  Output file(path, plan);
+  Output file(path, plan, 0);
   file.write([](std::uint64_t) {});
   file.commit();
 }

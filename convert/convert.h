@@ -23,6 +23,7 @@ struct ConvertOptions {
   std::string to;    // a .gguf file
   const FileType* type = nullptr;
   Mtp mtp = Mtp::separate;
+  int threads = 0;                                                        // 0: one per CPU
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes written; may be empty
   std::function<void(const std::string& line)> note;                      // may be empty
 };
@@ -31,7 +32,7 @@ std::string mtp_path(const std::string& path);
 
 // Throws FileError or ModelError (the checkpoint), DiskFullError or Error (the output). On any fault neither
 // file appears.
-void convert(const ConvertOptions& options);
+bool convert(const ConvertOptions& options);  // true: there is a file of multi-token-prediction layers too
 
 // One planned file. The checkpoint that the plan was made of must still be open.
 void write_file(const std::string& path, const FilePlan& plan);
