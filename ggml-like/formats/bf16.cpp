@@ -1,3 +1,4 @@
+// BF16: the encoder.
 #include "formats/bf16.h"
 
 namespace coterie {

@@ -1,3 +1,4 @@
+// F16: the encoder.
 #include "formats/f16.h"
 
 namespace coterie {

@@ -1,3 +1,4 @@
+// F32: the encoder.
 #include "formats/f32.h"
 
 namespace coterie {

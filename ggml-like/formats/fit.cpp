@@ -1,3 +1,4 @@
+// The search behind fit.h: lines through codes, then integers for the super-block.
 #include "formats/fit.h"
 
 #include <algorithm>
@@ -175,8 +176,9 @@ class SuperBlock {
   bool refit() {
     float aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
     for (int i = 0; i < 256; ++i) {
-      const float a = static_cast<float>(u_.scales[i / 16] * u_.q[i]);
-      const float b = shape_.has_mins ? static_cast<float>(-u_.mins[i / 16]) : 0.0F;
+      const int scale = u_.scales[i / 16], min = u_.mins[i / 16];
+      const float a = static_cast<float>(scale * u_.q[i]);
+      const float b = static_cast<float>(-min);  // zero without minima
       aa += a * a;
       ab += a * b;
       bb += b * b;

@@ -1,3 +1,4 @@
+// The formats as a table, generated from the list.
 #include "formats/formats.h"
 
 #include "formats/list.h"

@@ -1,3 +1,4 @@
+// IQ1_S and IQ1_M: their grid.
 #include "formats/iq1_s.h"
 
 namespace coterie {

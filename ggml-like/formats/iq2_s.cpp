@@ -1,3 +1,4 @@
+// IQ2_S: the grid.
 #include "formats/iq2_s.h"
 
 namespace coterie {

@@ -1,3 +1,4 @@
+// IQ2_XS: the grid.
 #include "formats/iq2_xs.h"
 
 namespace coterie {

@@ -1,3 +1,4 @@
+// IQ2_XXS: the grid.
 #include "formats/iq2_xxs.h"
 
 namespace coterie {

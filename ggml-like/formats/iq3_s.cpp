@@ -1,3 +1,4 @@
+// IQ3_S: the grid.
 #include "formats/iq3_s.h"
 
 namespace coterie {

@@ -1,3 +1,4 @@
+// IQ3_XXS: the grid.
 #include "formats/iq3_xxs.h"
 
 namespace coterie {

@@ -1,3 +1,4 @@
+// IQ4_NL: the levels and the encoder.
 #include "formats/iq4_nl.h"
 
 #include "formats/iq4_codes.h"

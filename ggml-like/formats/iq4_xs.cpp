@@ -1,3 +1,4 @@
+// IQ4_XS: the encoder.
 #include "formats/iq4_xs.h"
 
 #include "formats/iq4_codes.h"

@@ -1,3 +1,4 @@
+// MXFP4: the levels of e2m1.
 #include "formats/mxfp4.h"
 
 namespace coterie {

@@ -1,3 +1,4 @@
+// Q2_K: the encoder.
 #include "formats/q2_k.h"
 
 #include "formats/fit.h"

@@ -1,3 +1,4 @@
+// Q3_K: the encoder.
 #include "formats/q3_k.h"
 
 #include "formats/fit.h"

@@ -1,3 +1,4 @@
+// Q4_0: the encoder.
 #include "formats/q4_0.h"
 
 #include "formats/encode_32.h"

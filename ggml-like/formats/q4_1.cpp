@@ -1,3 +1,4 @@
+// Q4_1: the encoder.
 #include "formats/q4_1.h"
 
 #include "formats/encode_32.h"

@@ -1,3 +1,4 @@
+// Q4_K: the encoder.
 #include "formats/q4_k.h"
 
 #include "formats/fit.h"

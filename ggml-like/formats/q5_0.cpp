@@ -1,3 +1,4 @@
+// Q5_0: the encoder.
 #include "formats/q5_0.h"
 
 #include "formats/encode_32.h"

@@ -1,3 +1,4 @@
+// Q5_1: the encoder.
 #include "formats/q5_1.h"
 
 #include "formats/encode_32.h"

@@ -1,3 +1,4 @@
+// Q5_K: the encoder.
 #include "formats/q5_k.h"
 
 #include "formats/fit.h"

@@ -1,3 +1,4 @@
+// Q6_K: the encoder.
 #include "formats/q6_k.h"
 
 #include "formats/fit.h"

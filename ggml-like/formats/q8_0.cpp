@@ -1,3 +1,4 @@
+// Q8_0: the encoder.
 #include "formats/q8_0.h"
 
 #include "formats/encode_32.h"
