@@ -1,6 +1,7 @@
 // Text whose parts remember where they came from.
 //
-// A rendered prompt mixes the template's own text, in which special tokens are meant, with text from messages, in which
+// A rendered prompt mixes the template's own text, in which special tokens are meant, with text from
+// messages, in which
 // "<think>" is just seven characters. Marked carries that difference to the tokenizer.
 #pragma once
 

@@ -1,7 +1,8 @@
-// Byte-level BPE tokenizer ("gpt2" model of GGUF) with the pre-tokenizers of the DeepSeek family and the generic ones.
+// Byte-level BPE tokenizer ("gpt2" model of GGUF) with the pre-tokenizers of the DeepSeek family and the
+// generic ones.
 //
-// Linear in the input's length for any input, no recursion. Source of the rules: tokenizer.json files (golden data) and the
-// names that llama.cpp gives them in tokenizer.ggml.pre.
+// Linear in the input's length for any input, no recursion. Source of the rules: tokenizer.json files (golden
+// data) and the names that llama.cpp gives them in tokenizer.ggml.pre.
 #pragma once
 
 #include "models/vocabulary.h"
@@ -19,7 +20,8 @@ enum class Special { parse, plain };  // does the text of a special token become
 
 class Tokenizer {
  public:
-  explicit Tokenizer(Vocabulary vocabulary);  // throws ModelError: unknown pre-tokenizer, a bad merge, id out of range...
+  // Throws ModelError: unknown pre-tokenizer, a bad merge, a duplicate token, an id out of range.
+  explicit Tokenizer(Vocabulary vocabulary);
   ~Tokenizer();
 
   // Ids of a text, no BOS or EOS added. Invalid UTF-8 is encoded byte by byte.
@@ -33,8 +35,8 @@ class Tokenizer {
   std::string decode(std::span<const Token> ids, bool show_special) const;
 
   const Vocabulary& vocabulary() const;
-  bool is_special(Token id) const;   // control or unknown
-  bool ends_text(Token id) const;    // EOS, or another end-of-turn token that the vocabulary names
+  bool is_special(Token id) const;  // control or unknown: hidden unless asked for
+  bool ends_text(Token id) const;   // EOS, or another end-of-turn token that the vocabulary names
   Token find(std::string_view special_text) const;  // id of the special token with that text, -1: none
 
  private:

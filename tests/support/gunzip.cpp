@@ -1,0 +1,50 @@
+#include "tests/support/gunzip.h"
+
+#include "tests/support/golden.h"
+#include "tests/support/scratch_dir.h"
+
+#include <zlib.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <stdexcept>
+
+namespace coterie::test {
+
+bool has_golden(const std::string& relative) {
+  return std::filesystem::exists(golden(relative)) || std::filesystem::exists(golden(relative + ".gz"));
+}
+
+std::string golden_bytes(const std::string& relative) {
+  const std::string plain = golden(relative);
+  const std::string path = std::filesystem::exists(plain) ? plain : plain + ".gz";
+  // gzread gives the bytes of a file that is not compressed as they are.
+  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
+  if (!file) throw std::runtime_error(plain + ": neither it nor " + path + " can be opened");
+  std::string bytes;
+  std::array<char, 1 << 16> buffer;
+  int n = 0;
+  while ((n = gzread(file.get(), buffer.data(), buffer.size())) > 0)
+    bytes.append(buffer.data(), static_cast<std::size_t>(n));
+  if (n < 0) throw std::runtime_error(path + ": cannot be decompressed");
+  return bytes;
+}
+
+std::string golden_path(const std::string& relative) {
+  if (std::filesystem::exists(golden(relative))) return golden(relative);
+  static const ScratchDir folder;
+  static std::map<std::string, std::string> copies;
+  std::string& path = copies[relative];
+  if (path.empty()) {
+    const std::string bytes = golden_bytes(relative);
+    path = folder.file(std::to_string(copies.size()) + "-" +
+                       std::filesystem::path(relative).filename().string());
+    write_file(path, std::as_bytes(std::span(bytes)));
+  }
+  return path;
+}
+
+}  // namespace coterie::test

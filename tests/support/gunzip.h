@@ -1,0 +1,17 @@
+// Large reference files are kept gzipped in the committed set.
+#pragma once
+
+#include <string>
+
+namespace coterie::test {
+
+// The bytes of golden(relative), or of golden(relative + ".gz") decompressed. Throws: neither is there, or it
+// is damaged.
+std::string golden_bytes(const std::string& relative);
+
+// A path to the same: the file itself, or a decompressed copy that is removed when the program ends.
+std::string golden_path(const std::string& relative);
+
+bool has_golden(const std::string& relative);  // in either form
+
+}  // namespace coterie::test
