@@ -40,6 +40,21 @@ nlohmann::ordered_json read_json(const std::string& path) {
   return parse_json(read_text(path), {most_text, deepest_json}, path == "-" ? "standard input" : path);
 }
 
+std::vector<Token> token_ids(const nlohmann::ordered_json& json, std::size_t n_vocab,
+                             const std::string& subject) {
+  if (!json.is_array())
+    throw UsageError(subject + ": found a JSON " + json.type_name() + ", expected an array of ids");
+  std::vector<Token> ids;
+  for (const nlohmann::ordered_json& id : json) {
+    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= n_vocab)
+      throw UsageError(subject + ": found " +
+                       id.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) +
+                       ", expected a token id below " + std::to_string(n_vocab));
+    ids.push_back(id.get<Token>());
+  }
+  return ids;
+}
+
 bool is_folder(const std::string& path) {
   std::error_code ignored;
   return std::filesystem::is_directory(path, ignored);

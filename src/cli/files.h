@@ -1,15 +1,22 @@
-// Text in: whole files and standard input, within a limit.
+// Text and JSON in, from files and standard input, within limits.
 #pragma once
+
+#include "models/vocabulary.h"
 
 #include <nlohmann/json.hpp>
 
 #include <string>
+#include <vector>
 
 namespace coterie::cli {
 
 std::string read_text(
     const std::string& path);  // "-": standard input. Throws Error: cannot be read, too long
 nlohmann::ordered_json read_json(const std::string& path);  // the same, parsed
+
+// A JSON array of ids below n_vocab. Throws UsageError naming the subject.
+std::vector<Token> token_ids(const nlohmann::ordered_json& json, std::size_t n_vocab,
+                             const std::string& subject);
 
 bool is_folder(const std::string& path);
 bool is_gguf_name(const std::string& path);  // ends in .gguf
