@@ -194,35 +194,35 @@ void check_coverage(const std::string& path, std::span<const SafeTensor> tensors
 }
 
 // Appends the tensors of one file, in header order.
-void read_file(const MappedFile& file, int shard, std::vector<SafeTensor>& out) {
-  const std::span<const std::byte> bytes = file.bytes();
+void read_file(std::span<const std::byte> bytes, const std::string& path, int shard,
+               std::vector<SafeTensor>& out) {
   std::uint64_t header = 0;
   if (bytes.size() < sizeof header)
-    throw FileError(file.path() + ": offset 0: file has " + std::to_string(bytes.size()) +
+    throw FileError(path + ": offset 0: file has " + std::to_string(bytes.size()) +
                     " bytes, at least 8 expected");
   std::memcpy(&header, bytes.data(), sizeof header);
   const std::uint64_t most = std::min<std::uint64_t>(max_header_bytes, bytes.size() - sizeof header);
   if (header < 2 || header > most)
-    throw FileError(file.path() + ": offset 0: header length is " + std::to_string(header) +
-                    ", allowed are 2 to " + std::to_string(most));
+    throw FileError(path + ": offset 0: header length is " + std::to_string(header) + ", allowed are 2 to " +
+                    std::to_string(most));
 
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof header, header);
-  const Json json = parse_text(text, {max_header_bytes, max_depth}, file.path() + ": header");
+  const Json json = parse_text(text, {max_header_bytes, max_depth}, path + ": header");
   if (!json.is_object())
-    throw FileError(file.path() + ": offset 8: header is " + shown(json) + ", expected an object");
+    throw FileError(path + ": offset 8: header is " + shown(json) + ", expected an object");
 
   const std::uint64_t data_start = sizeof header + header;
   const std::span<const std::byte> data = bytes.subspan(data_start);
   const std::size_t first = out.size();
   for (const auto& [name, entry] : json.items()) {
     if (name == "__metadata__") {
-      check_metadata(file.path(), entry);
+      check_metadata(path, entry);
       continue;
     }
-    out.push_back(read_entry(name, entry, data, EntryFault{file.path(), data_start, name}));
+    out.push_back(read_entry(name, entry, data, EntryFault{path, data_start, name}));
     out.back().shard = shard;
   }
-  check_coverage(file.path(), std::span(out).subspan(first), data, data_start);
+  check_coverage(path, std::span(out).subspan(first), data, data_start);
 }
 
 // tensor name -> file name, as model.safetensors.index.json has it; every file name is checked.
@@ -267,10 +267,18 @@ SafeTensors::SafeTensors(const std::string& file_or_folder) : path_(file_or_fold
     open_shard((path / "model.safetensors").string());
 }
 
+SafeTensors::SafeTensors(std::span<const std::byte> file, const std::string& subject) : path_(subject) {
+  add(file, subject);
+}
+
 void SafeTensors::open_shard(const std::string& path) {
   files_.push_back(std::make_unique<MappedFile>(path));
+  add(files_.back()->bytes(), path);
+}
+
+void SafeTensors::add(std::span<const std::byte> bytes, const std::string& path) {
   std::size_t next = tensors_.size();
-  read_file(*files_.back(), static_cast<int>(files_.size()) - 1, tensors_);
+  read_file(bytes, path, static_cast<int>(files_.size()) - 1, tensors_);
   for (; next < tensors_.size(); ++next)
     if (!index_.emplace(tensors_[next].name, next).second)
       throw FileError(path + ": tensor " + shown(Json(tensors_[next].name)) + ": a shard before has it too");

@@ -35,7 +35,8 @@ bool is_float(Dtype dtype);
 
 class SafeTensors {
  public:
-  explicit SafeTensors(const std::string& file_or_folder);  // throws FileError
+  explicit SafeTensors(const std::string& file_or_folder);                   // throws FileError
+  SafeTensors(std::span<const std::byte> file, const std::string& subject);  // the bytes must outlive it
   const std::string& path() const { return path_; }
   const std::vector<SafeTensor>& tensors() const { return tensors_; }  // header order, shards in name order
   const SafeTensor* find(const std::string& name) const;
@@ -44,6 +45,7 @@ class SafeTensors {
 
  private:
   void open_shard(const std::string& path);
+  void add(std::span<const std::byte> bytes, const std::string& path);
   void open_folder(const std::string& index);
 
   std::string path_;
