@@ -266,7 +266,7 @@ void Args::finish() {
   if (!impl_->parsed) throw Declared{};
 }
 
-int run_command(const Command& command, const std::vector<std::string>& words) {
+int execute(const Command& command, const std::vector<std::string>& words) {
   Args args(command);
   try {
     command.function(args);

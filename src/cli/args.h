@@ -53,12 +53,12 @@ class Args {
   void finish();
 
  private:
-  friend int run_command(const Command& command, const std::vector<std::string>& words);
+  friend int execute(const Command& command, const std::vector<std::string>& words);
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
 // Parses the words after the command's name and runs it; --help prints instead. Returns the exit code.
-int run_command(const Command& command, const std::vector<std::string>& words);
+int execute(const Command& command, const std::vector<std::string>& words);
 
 }  // namespace coterie::cli

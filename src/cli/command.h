@@ -13,8 +13,8 @@ struct Command {
   const char* examples = "";    // one per line, without indentation: printed first by --help
 };
 
-extern const Command convert_command, doctor_command, dump_logits_command, dump_prompt_command, dump_routes_command,
-    dump_tensor_command, dump_text_command, dump_tokens_command, inspect_command, verify_command,
-    version_command;
+extern const Command convert_command, doctor_command, dump_logits_command, dump_prompt_command,
+    dump_routes_command, dump_tensor_command, dump_text_command, dump_tokens_command, inspect_command,
+    run_command, verify_command, version_command;
 
 }  // namespace coterie::cli

@@ -145,7 +145,8 @@ Machine describe_machine() {
 double measure_read_bandwidth(int threads) {
   constexpr std::size_t bytes = std::size_t{256} << 20;
   constexpr int passes = 5;
-  if (kilobytes(field("/proc/meminfo", "MemAvailable")) < 2 * bytes) return 0;
+  const std::uint64_t limit = memory_limit().value_or(~std::uint64_t{0});
+  if (std::min(limit, kilobytes(field("/proc/meminfo", "MemAvailable"))) < 4 * bytes) return 0;
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 0;
   madvise(memory, bytes, MADV_HUGEPAGE);

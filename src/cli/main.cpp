@@ -22,9 +22,9 @@ namespace coterie::cli {
 namespace {
 
 const std::array commands{
-    &convert_command, &inspect_command,     &verify_command,    &dump_logits_command, &dump_routes_command,
-    &dump_tokens_command, &dump_text_command, &dump_prompt_command, &dump_tensor_command,
-    &doctor_command,      &version_command,
+    &run_command,         &convert_command,     &inspect_command,     &verify_command,
+    &dump_logits_command, &dump_routes_command, &dump_tokens_command, &dump_text_command,
+    &dump_prompt_command, &dump_tensor_command, &doctor_command,      &version_command,
 };
 
 using Words = std::vector<std::string>;
@@ -87,7 +87,7 @@ int dispatch(Words words) {
   move_leading_options(&words);
   for (const Command* c : commands)
     if (const std::size_t n = match(*c, words))
-      return run_command(*c, Words(words.begin() + static_cast<std::ptrdiff_t>(n), words.end()));
+      return execute(*c, Words(words.begin() + static_cast<std::ptrdiff_t>(n), words.end()));
   if (words.size() > 1 && (words[1] == "--help" || words[1] == "-h")) {
     print_help(words[0] + " ");
     return 0;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <vector>
 
 namespace coterie::cli {
@@ -24,6 +25,13 @@ EngineOptions engine_options(Args& args, CacheType fallback) {
       prefer_f16 ? std::vector<std::string>{"F16", "F32"} : std::vector<std::string>{"F32", "F16"};
   options.cache = args.choice("--kv TYPE", kinds, "type of the key-value cache") == "F16" ? CacheType::f16
                                                                                           : CacheType::f32;
+  return options;
+}
+
+EngineOptions with_progress(EngineOptions options) {
+  options.progress = [bar = std::make_shared<Progress>()](double fraction, const char* what) {
+    fraction < 1 ? bar->show(fraction, what) : bar->clear();
+  };
   return options;
 }
 

@@ -12,6 +12,9 @@ namespace coterie::cli {
 // Declares --threads, --chunk, --ctx and --kv.
 EngineOptions engine_options(Args& args, CacheType fallback = CacheType::f16);
 
+// The same options, with a progress bar while loading; on terminals only.
+EngineOptions with_progress(EngineOptions options);
+
 // models/demo/coterie-demo.gguf beside the program or installed, or what COTERIE_DEMO names. Empty: none.
 std::string find_shipped_model();
 

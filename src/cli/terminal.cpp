@@ -39,14 +39,21 @@ bool use_colour(std::FILE* stream) {
   return is_terminal(stream) && (no_colour == nullptr || *no_colour == '\0');
 }
 
-std::string printable(std::string_view text) {
+static std::string replace_controls(std::string_view text, std::string_view kept) {
   std::string safe;
-  for (const char c : text) {
-    const unsigned char byte = static_cast<unsigned char>(c);
-    safe += byte < 0x20 || byte == 0x7f ? '?' : c;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const unsigned char byte = static_cast<unsigned char>(text[i]);
+    const unsigned char after = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    const bool high = byte == 0xc2 && after >= 0x80 && after < 0xa0;  // U+0080 to U+009F steer terminals too
+    const bool control = (byte < 0x20 || byte == 0x7f) && kept.find(text[i]) == std::string_view::npos;
+    safe += control || high ? '?' : text[i];
+    if (high) ++i;
   }
   return safe;
 }
+
+std::string printable(std::string_view text) { return replace_controls(text, ""); }
+std::string harmless(std::string_view text) { return replace_controls(text, "\n\t"); }
 
 void install_signal_handlers() {
   handle(SIGINT, on_interrupt);

@@ -11,8 +11,12 @@ namespace coterie::cli {
 bool is_terminal(std::FILE* stream);
 bool use_colour(std::FILE* stream);  // a terminal, and NO_COLOR is not set
 
-// Hostile text (names in files) on one line of a terminal: control characters and broken UTF-8 become '?'.
+// Hostile text (names in files) on one line: control characters become '?'.
 std::string printable(std::string_view text);
+
+// Text of many lines for a terminal: escape sequences and other control characters become '?'; line ends and
+// tabs stay.
+std::string harmless(std::string_view text);
 
 // Ctrl-C ends the program with exit code 130, and a closed pipe quietly with 141, unless an Interrupt is
 // alive.
