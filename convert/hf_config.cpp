@@ -176,7 +176,6 @@ void read_fp8(const Section& config, HfConfig& c) {
   if (!q) return;
   q->choice("quant_method", {"fp8"}, "none");
   q->choice("fmt", {"e4m3"}, "e4m3");
-  c.fp8 = true;
   const Json* block = q->find("weight_block_size");
   if (block == nullptr) return;
   if (!block->is_array() || block->size() != 2)

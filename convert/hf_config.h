@@ -35,8 +35,7 @@ struct HfConfig {
 
   double rms_eps = 0, rope_theta = 0;
   std::optional<double> routed_scale;
-  std::string gating;  // "sigmoid", "softmax"; empty: not said
-  bool fp8 = false;
+  std::string gating;            // "sigmoid", "softmax"; empty: not said
   bool normalize = false;        // chosen weights divided by their sum
   bool correction_bias = false;  // experts are chosen with a bias
   bool tied = false;             // the head is the embedding

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/errors.h"
+#include "base/fp8.h"
 #include "base/half.h"
 #include "convert/json_text.h"
 
@@ -21,16 +22,6 @@ constexpr std::uint64_t max_header_bytes = 100'000'000;  // the reference's limi
 constexpr std::uint64_t max_index_bytes = 64ULL << 20;
 constexpr int max_depth = 8;
 constexpr std::size_t max_dims = 16;
-
-// FP8, https://arxiv.org/abs/2209.05433: e5m2 is the upper half of half precision; e4m3 has bias 7 and no
-// infinity.
-float e5m2_to_float(std::uint8_t v) { return half_to_float(static_cast<std::uint16_t>(v << 8)); }
-float e4m3_to_float(std::uint8_t v) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(v & 0x80U) << 24, rest = v & 0x7fU;
-  if (rest == 0x7fU) return float_of(sign | 0x7fc00000U);
-  // Exponent and mantissa move as one; 2^120 makes up for the bias, subnormals included.
-  return float_of(sign | rest << 20) * 0x1p120F;
-}
 
 struct DtypeInfo {
   const char* name;
