@@ -5,6 +5,7 @@
 
 #include <omp.h>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <variant>
 #include <vector>
@@ -89,6 +90,14 @@ class Output {
   std::vector<std::vector<float>> row_of_thread_;
 };
 
+// The finished file takes the place of whatever has its name: no device or pipe shall be lost that way.
+void check_target(const std::string& path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw UsageError(path + ": exists and is no regular file");
+}
+
 }  // namespace
 
 std::string mtp_path(const std::string& path) {
@@ -97,13 +106,16 @@ std::string mtp_path(const std::string& path) {
 }
 
 bool convert(const ConvertOptions& options) {
+  const bool with_mtp = options.mtp == Mtp::separate;
+  check_target(options.to);
+  if (with_mtp) check_target(mtp_path(options.to));
   const SafeTensors checkpoint(options.from);
   const Plan plan = make_plan(options.from, checkpoint, *options.type);
   if (options.note)
     for (const std::string& line : plan.notes) options.note(line);
 
   std::vector<std::unique_ptr<Output>> files;
-  if (plan.mtp && options.mtp == Mtp::separate)
+  if (plan.mtp && with_mtp)
     files.push_back(std::make_unique<Output>(mtp_path(options.to), *plan.mtp, options.threads));
   files.push_back(std::make_unique<Output>(options.to, plan.model, options.threads));
 

@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <algorithm>
 #include <csignal>
 #include <cstring>
@@ -260,6 +261,19 @@ TEST_CASE("a failed conversion leaves what was there before") {
   std::signal(SIGXFSZ, handler);
   CHECK(test::read_file(out).size() == 3);
   CHECK(std::distance(fs::directory_iterator(fs::path(out).parent_path()), fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("a target that is no regular file is refused and stays") {
+  const ScratchDir dir;
+  const std::string folder = dir.file("folder"), pipe = dir.file("pipe");
+  fs::create_directory(folder);
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string& to : {folder, pipe}) CHECK_THROWS_AS(run("v3-fp8-mtp", to, "BF16"), UsageError);
+  CHECK(fs::is_directory(folder));
+  CHECK(fs::is_fifo(pipe));
+  fs::create_symlink(pipe, dir.file("out.mtp.gguf"));
+  CHECK_THROWS_AS(run("v3-fp8-mtp", dir.file("out.gguf"), "BF16"), UsageError);
+  CHECK(!fs::exists(dir.file("out.gguf")));
 }
 
 TEST_CASE("a full disk is exit code 5 and leaves nothing behind") {
