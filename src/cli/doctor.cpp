@@ -1,6 +1,7 @@
 // coterie doctor [--json]: what this machine offers, what was built, and what stands in the way.
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/line_editor.h"
 #include "cli/machine.h"
 #include "cli/model_args.h"
 #include "cli/terminal.h"
@@ -66,7 +67,7 @@ Json examine() {
            {"instruction_sets", instruction_sets()},
            {"read_bandwidth", bandwidth}};
   out["shipped_model"] = shipped.empty() ? Json() : Json(shipped);
-  out["line_editing"] = COTERIE_HAVE_LIBEDIT != 0;
+  out["line_editing"] = line_editor_name();
   out["advice"] = advice(m);
   return out;
 }
@@ -92,7 +93,7 @@ void print_text(const Json& d) {
                 b["threads"].get<int>());
   std::printf("shipped model  %s\n",
               d["shipped_model"].is_null() ? "not found" : text(d["shipped_model"]).c_str());
-  std::printf("line editing   %s\n", d["line_editing"].get<bool>() ? "libedit" : "plain");
+  std::printf("line editing   %s\n", text(d["line_editing"]).c_str());
   for (const Json& line : d["advice"]) std::printf("advice         %s\n", text(line).c_str());
 }
 

@@ -1,5 +1,9 @@
 #include "cli/npy.h"
 
+#include "base/errors.h"
+
+#include <filesystem>
+
 namespace coterie::cli {
 
 static std::string header_of(const std::vector<std::int64_t>& shape) {
@@ -21,8 +25,17 @@ static std::uint64_t bytes_of(const std::vector<std::int64_t>& shape) {
   return bytes;
 }
 
+// The file is put in place by renaming, which would replace a device such as /dev/null.
+static const std::string& plain_file(const std::string& path) {
+  std::error_code ignored;
+  const auto kind = std::filesystem::status(path, ignored).type();
+  if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)
+    throw UsageError(path + ": expected a regular file or none");
+  return path;
+}
+
 NpyFile::NpyFile(const std::string& path, const std::vector<std::int64_t>& shape)
-    : file_(path, bytes_of(shape)) {
+    : file_(plain_file(path), bytes_of(shape)) {
   const std::string header = header_of(shape);
   file_.write_at(0, std::as_bytes(std::span(header)));
   offset_ = header.size();
