@@ -1,8 +1,8 @@
-// The engine: one immutable model with its tokenizer and chat template, shared by sessions. A Session is one token
-// timeline with its own KV cache. Front ends see tokens, text and logits, never tensors.
+// The engine: one immutable model with its tokenizer and chat template, shared by sessions. A Session is one
+// token timeline with its own KV cache. Front ends see tokens, text and logits, never tensors.
 #pragma once
 
-#include "models/vocabulary.h"
+#include "models/model.h"
 
 #include <cstdint>
 #include <functional>
@@ -21,17 +21,12 @@ class Tokenizer;
 
 namespace coterie {
 
-class Model;
-
-enum class Role { prompt, decode };  // which arithmetic a token gets: given, or produced (design: two roles)
-enum class CacheType { f32, f16 };
-
 struct EngineOptions {
-  int threads = 0;            // 0: physical cores
-  int chunk = 512;            // prompt tokens per step
-  std::int64_t context = 0;   // cache rows a session may use; 0: the file's context length, at most 16384
+  int threads = 0;           // 0: physical cores
+  int chunk = 512;           // prompt tokens per step
+  std::int64_t context = 0;  // cache rows a session may use; 0: the file's context length, at most 16384
   CacheType cache = CacheType::f16;
-  std::function<void(const std::string&)> log;                  // may be empty
+  std::function<void(const std::string&)> log;                      // may be empty
   std::function<void(double fraction, const char* what)> progress;  // while loading; may be empty
 };
 
@@ -49,11 +44,12 @@ class Engine {
   const EngineOptions& options() const { return options_; }
   const gguf::Reader& file() const;
   const text::Tokenizer& tokenizer() const;
-  const std::string& chat_template() const;   // Jinja source, empty: the file has none
+  const std::string& chat_template() const;  // Jinja source, empty: the file has none
   const SamplingHints& sampling_hints() const { return hints_; }
   std::int64_t n_vocab() const;
-  std::int64_t context() const;               // the limit a session gets
-  std::int64_t bytes_per_token(std::int64_t position) const;  // weights and cache rows read by one decode step
+  std::int64_t context() const;  // the limit a session gets
+  std::int64_t bytes_per_token(
+      std::int64_t position) const;  // weights and cache rows read by one decode step
   const Model& model() const { return *model_; }
 
  private:
@@ -65,21 +61,15 @@ class Engine {
   SamplingHints hints_;
 };
 
-// One expert choice of one token: what `dump routes` prints.
-struct RouteRecord {
-  int layer;
-  std::vector<std::vector<int>> ids;        // [token][rank]
-  std::vector<std::vector<float>> weights;  // [token][rank]
-};
-
 class Session {
  public:
   explicit Session(const Engine& engine);  // reserves the KV cache; throws MemoryError
   ~Session();
 
-  // Feeds tokens; returns the logits after the last one ([n_vocab], valid until the next call). Throws ModelError when the
-  // context is full, FileError when the file could no longer be read, and leaves the timeline as it was before the call.
-  // cancelled, if given, is asked between chunks: true stops early and returns an empty span.
+  // Feeds tokens; returns the logits after the last one ([n_vocab], valid until the next call). Throws
+  // ModelError when the context is full, FileError when the file could no longer be read, and leaves the
+  // timeline as it was before the call. cancelled, if given, is asked between chunks: true stops early and
+  // returns an empty span.
   std::span<const float> feed(std::span<const Token> tokens, Role role,
                               const std::function<bool()>& cancelled = {});
   // As feed, and hands every token's logits to the sink in order: [n_vocab] each.
@@ -91,6 +81,10 @@ class Session {
   void record_routes(std::vector<RouteRecord>* out);            // nullptr: stop recording
 
  private:
+  void check(std::span<const Token> tokens) const;
+  void step(std::span<const Token> tokens, std::int64_t first, std::int64_t n, Role role,
+            std::int64_t n_logits);
+
   const Engine& engine_;
   std::vector<Token> tokens_;
   struct State;

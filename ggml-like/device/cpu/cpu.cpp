@@ -1,0 +1,146 @@
+#include "device/cpu/cpu.h"
+
+#include "formats/activation.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace coterie {
+
+namespace {
+
+// About this many weight bytes per task: small enough that a thread which loses its core delays little, large
+// enough that claiming costs nothing and the stream of rows stays long.
+constexpr std::int64_t task_bytes = 96 << 10;
+
+int rows_per_task(const Matrix& w) {
+  const std::int64_t rows =
+      std::clamp<std::int64_t>(task_bytes / std::max<std::int64_t>(1, w.row_bytes()), 16, 256);
+  return static_cast<int>(rows & ~std::int64_t{15});
+}
+
+int blocks_of(std::int64_t n, std::int64_t block) { return static_cast<int>((n + block - 1) / block); }
+
+}  // namespace
+
+std::int64_t activation_bytes(ActivationKind kind, std::int64_t n) {
+  if (kind == ActivationKind::act32) return n / Act32::block_size * static_cast<std::int64_t>(sizeof(Act32));
+  if (kind == ActivationKind::act256)
+    return n / Act256::block_size * static_cast<std::int64_t>(sizeof(Act256));
+  return n * static_cast<std::int64_t>(sizeof(float));
+}
+
+Activations::Activations(std::int64_t max_tokens, std::int64_t n, const char* what)
+    : n_(n), floats_(max_tokens * n, what) {
+  if (n % Act32::block_size == 0)
+    act32_ = Buffer<std::byte>(max_tokens * activation_bytes(ActivationKind::act32, n), what);
+  if (n % Act256::block_size == 0)
+    act256_ = Buffer<std::byte>(max_tokens * activation_bytes(ActivationKind::act256, n), what);
+}
+
+Activations::Form Activations::form(ActivationKind kind) const {
+  const std::byte* data = kind == ActivationKind::act32 ? act32_.data()
+                          : kind == ActivationKind::act256
+                              ? act256_.data()
+                              : reinterpret_cast<const std::byte*>(floats_.data());
+  return {data, activation_bytes(kind, n_)};
+}
+
+Cpu::Cpu(const Kernels& kernels, Team& team)
+    : kernels_(kernels), team_(team), scratch_(static_cast<std::size_t>(team.threads())) {}
+
+void Cpu::reserve_scratch(std::int64_t floats) {
+  for (Buffer<float>& s : scratch_)
+    if (s.size() < floats) s = Buffer<float>(floats, "worker scratch");
+}
+
+void Cpu::embed(const Matrix& table, std::span<const std::int32_t> ids, float* x) {
+  team_.run(static_cast<int>(ids.size()), [&](int token, int) {
+    const std::int64_t row = ids[static_cast<std::size_t>(token)];
+    table.format->decode(table.row(row), table.n, x + token * table.n);
+  });
+}
+
+void Cpu::rms_norm(const NormArgs& a, std::int64_t n_tokens) {
+  team_.run(static_cast<int>(n_tokens), [&](int token, int) {
+    kernels_.rms_norm(a.x + token * a.x_stride, a.weight, a.n, a.eps, a.y + token * a.y_stride);
+  });
+}
+
+void Cpu::add(const float* x, std::int64_t n, float* y) {
+  constexpr std::int64_t piece = 8192;
+  team_.run(blocks_of(n, piece),
+            [&](int i, int) { kernels_.add(x + i * piece, std::min(piece, n - i * piece), y + i * piece); });
+}
+
+void Cpu::quantize_row(ActivationKind kind, const float* x, std::int64_t n, std::byte* out) const {
+  if (kind == ActivationKind::act32)
+    kernels_.quantize_act32(x, n, out);
+  else if (kind == ActivationKind::act256)
+    kernels_.quantize_act256(x, n, out);
+  else
+    std::memcpy(out, x, static_cast<std::size_t>(n) * sizeof(float));
+}
+
+void Cpu::quantize(Activations& x, ActivationKind kind, std::int64_t n_tokens) {
+  if (kind == ActivationKind::f32) return;
+  bool& done = x.quantized_[kind == ActivationKind::act256];
+  if (done) return;
+  done = true;
+  std::byte* out = kind == ActivationKind::act32 ? x.act32_.data() : x.act256_.data();
+  // A multiple of both block sizes; the last piece may be shorter.
+  constexpr std::int64_t piece = 1024;
+  const int pieces = blocks_of(x.n(), piece);
+  team_.run(static_cast<int>(n_tokens) * pieces, [&](int task, int) {
+    const std::int64_t token = task / pieces;
+    const std::int64_t first = task % pieces * piece;
+    quantize_row(kind, x.floats(token) + first, std::min(piece, x.n() - first),
+                 out + token * activation_bytes(kind, x.n()) + activation_bytes(kind, first));
+  });
+}
+
+void Cpu::rows(const Matrix& w, std::int64_t first_row, int n_rows, const std::byte* x, std::int64_t x_bytes,
+               int n_tokens, float* y, std::int64_t y_stride) const {
+  kernels_.rows[w.format->index]({.w = w.row(first_row),
+                                  .row_bytes = w.row_bytes(),
+                                  .n_rows = n_rows,
+                                  .x = x,
+                                  .x_bytes = x_bytes,
+                                  .n_tokens = n_tokens,
+                                  .n = w.n,
+                                  .y = y,
+                                  .y_stride = y_stride});
+}
+
+void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::int64_t n_tokens) {
+  int n_tasks = 0;
+  for (const Product& p : products) {
+    quantize(x, p.w.format->activation, n_tokens);
+    n_tasks += blocks_of(p.w.rows, rows_per_task(p.w));
+  }
+  team_.run(n_tasks, [&](int task, int) {
+    const Product* p = products.begin();
+    for (int tasks; task >= (tasks = blocks_of(p->w.rows, rows_per_task(p->w))); ++p) task -= tasks;
+    const int step = rows_per_task(p->w);
+    const std::int64_t first = static_cast<std::int64_t>(task) * step;
+    const int n_rows = static_cast<int>(std::min<std::int64_t>(step, p->w.rows - first));
+    const Activations::Form form = x.form(p->w.format->activation);
+    rows(p->w, first, n_rows, form.data, form.token_bytes, static_cast<int>(n_tokens), p->y + first,
+         p->y_stride);
+  });
+}
+
+void Cpu::matmul_heads(const HeadsArgs& a, std::int64_t n_tokens) {
+  const int n_heads = static_cast<int>(a.w.count);
+  const ActivationKind kind = a.w.format->activation;
+  team_.run(n_heads * static_cast<int>(n_tokens), [&](int task, int worker) {
+    const std::int64_t head = task % n_heads;
+    const std::int64_t token = task / n_heads;
+    std::byte* x = reinterpret_cast<std::byte*>(scratch(worker));
+    quantize_row(kind, a.x + token * a.x_token_stride + head * a.x_head_stride, a.w.n, x);
+    rows(a.w, head * a.w.rows + a.first_row, static_cast<int>(a.n_rows), x, activation_bytes(kind, a.w.n), 1,
+         a.y + token * a.y_token_stride + head * a.y_head_stride, 0);
+  });
+}
+
+}  // namespace coterie

@@ -1,0 +1,37 @@
+// What one timeline of a DeepSeek model keeps: the latent cache of every layer, and the activations of one
+// step. Shapes in brackets; T = tokens of a step, P = positions of the cache.
+#pragma once
+
+#include "device/cpu/feed_forward.h"
+#include "models/deepseek/config.h"
+#include "models/model.h"
+
+#include <vector>
+
+namespace coterie::deepseek {
+
+struct State : ModelState {
+  State(Cpu& cpu, const Config& c, const StateOptions& options);
+
+  StateOptions options;
+  std::vector<CacheRows>
+      cache;  // per layer [P, kv_lora_rank + rope]: the normalised latent, then the rotated shared key
+
+  Buffer<float> x;            // [T, dim] residual stream
+  Activations h;              // [T, dim] normalised input of attention, feed-forward and head
+  Activations q_a;            // [T, q_lora_rank]
+  Buffer<float> q;            // [T, heads, nope + rope]
+  Buffer<float> kv_a;         // [T, kv_lora_rank + rope]
+  Buffer<float> rope;         // [T, rope] cosines and sines
+  Activations attention_out;  // [T, heads * v]
+
+  Buffer<float> q_latent;    // [T, heads, kv_lora_rank + rope]: absorbed form
+  Buffer<float> out_latent;  // [T, heads, kv_lora_rank]
+  Activations latents;       // [P, kv_lora_rank]: decompressed form, the cache as floats
+
+  Buffer<float> scores;  // [T, experts]
+  Routes routes;
+  FeedForwardRunner feed_forward;
+};
+
+}  // namespace coterie::deepseek
