@@ -239,8 +239,8 @@ def work_loop(p, _):
 
 
 def draw_branch(rng):
-    x, limit = rng.randint(9, 30), rng.randint(9, 30)
-    return {"x": x, "sign": rng.choice("<>"), "limit": limit, "yes": rng.randint(2, 9), "no": rng.randint(2, 9)}
+    x, limit = rng.randint(2, 9), rng.randint(1, 9)
+    return {"x": x, "sign": rng.choice("<>"), "limit": limit, "yes": rng.randint(2, 9), "no": rng.randint(1, x - 1)}
 
 
 def work_branch(p, _):
@@ -266,7 +266,7 @@ def work_index(p, _):
 
 
 def draw_chain(rng):
-    return {"names": rng.sample(range(8), 3), "swap": rng.randint(0, 1), "most": rng.randint(0, 1)}
+    return {"names": rng.sample(range(5), 3), "swap": rng.randint(0, 1), "most": rng.randint(0, 1)}
 
 
 def work_chain(p, words):
@@ -290,7 +290,8 @@ def work_sets(p, words):
 
 
 def draw_extreme(rng):
-    return {"values": rng.sample(range(10, 100), 3), "most": rng.randint(0, 1)}
+    values = [10 * tens + rng.randint(0, 9) for tens in rng.sample(range(1, 10), 3)]
+    return {"values": values, "most": rng.randint(0, 1)}
 
 
 def work_extreme(p, _):

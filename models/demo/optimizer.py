@@ -8,6 +8,7 @@ several times fewer tokens than Adam, at a fixed cost per step.
 import torch
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ROUTER_SHARE = 0.15  # of Adam's rate: a router that moves faster than its bias can follow leaves experts without tokens
 
 
 def orthogonalize(g, steps=4):
@@ -53,7 +54,8 @@ class Optimizer:
         first = self.first[name].lerp_(p.grad, 1 - betas[0])
         second = self.second[name].lerp_(p.grad.square(), 1 - betas[1])
         size = (second / (1 - betas[1] ** self.count)).sqrt() + 1e-9
-        p.sub_(factor * self.rate / (1 - betas[0] ** self.count) * first / size)
+        rate = self.rate * (ROUTER_SHARE if name.endswith("router") else 1.0)
+        p.sub_(factor * rate / (1 - betas[0] ** self.count) * first / size)
 
     def state(self):
         return {"first": self.first, "second": self.second, "count": self.count}

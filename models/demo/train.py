@@ -13,6 +13,7 @@ the finished and frozen trunk, so that it costs the trunk nothing.
 import argparse
 import csv
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -50,6 +51,9 @@ class Run:
         self.step = self.tokens = self.problems = 0
         self.progress, self.seconds = {"trunk": 0.0, "mtp": 0.0}, 0.0
         self.rates = {kind.name: 0.0 for kind in KINDS}  # running share of exactly solved fresh problems
+        self.stopped = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "stopped", True))
         options.out.mkdir(parents=True, exist_ok=True)
         if (options.out / CHECKPOINT).exists():
             self.load()
@@ -175,8 +179,10 @@ def train_stage(run, stage, minutes, log):
                   f"load {run.load_range()}, solved {sum(run.rates.values()) / len(run.rates):.3f}", flush=True)
             if accuracy:
                 print("  held out:", ", ".join(f"{k} {v:.2f}" for k, v in accuracy.items()), flush=True)
-        if due("save", 300):
+        if due("save", 300) or run.stopped:
             run.save()
+        if run.stopped:
+            raise SystemExit("stopped; the same command goes on from here")
     run.save()
 
 
@@ -185,7 +191,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("coterie-train"), help="folder of the checkpoint and the log")
     parser.add_argument("--minutes", type=float, default=110)
     parser.add_argument("--mtp-minutes", type=float, default=8)
-    parser.add_argument("--batch", type=int, default=112, help="problems per step")
+    parser.add_argument("--batch", type=int, default=80, help="problems per step")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--matrix-rate", type=float, default=0.02)
