@@ -9,10 +9,11 @@ namespace coterie {
 
 template <class Isa>
 struct Unpack256<IQ4_XS, Isa> {
+  using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::signed_;
-  COTERIE_INLINE static void run(const IQ4_XS::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void run(const IQ4_XS::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
-    u.d = half_value(b.scale);
+    u.d = b.scale.bits;
     W::spread(scales(b), u.scales);
     const __m128i levels = load16(iq4_levels);
     for (int c = 0; c < 4; ++c)
@@ -45,10 +46,11 @@ struct Unpack256<IQ4_XS, Isa> {
 
 template <class Isa>
 struct Unpack256<IQ2_XXS, Isa> {
+  using Unpacked = Unpacked256<Isa, float>;
   static constexpr Codes codes = Codes::levels;
-  COTERIE_INLINE static void run(const IQ2_XXS::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void run(const IQ2_XXS::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
-    u.d = half_value(b.scale) * 0.125F;
+    u.d = _cvtsh_ss(b.scale.bits) * 0.125F;
     // Doublewords in pairs: four points, then signs and scale.
     const __m256 first = _mm256_castsi256_ps(Wide<Avx2>::load32(b.groups));
     const __m256 second = _mm256_castsi256_ps(Wide<Avx2>::load32(b.groups + 4));

@@ -10,7 +10,6 @@
 
 namespace coterie {
 
-COTERIE_INLINE float half_value(Half h) { return _cvtsh_ss(h.bits); }
 COTERIE_INLINE std::uint32_t load4(const std::uint8_t* p) {
   std::uint32_t v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -27,7 +26,7 @@ COTERIE_INLINE __m256i doubled_words(std::uint32_t low, std::uint32_t high) {
 
 // formats/k_scales.h, four numbers at a time.
 template <class Isa>
-COTERIE_INLINE void unpack_k_scales(const std::uint8_t* bytes, Unpacked256<Isa>& u) {
+COTERIE_INLINE void unpack_k_scales(const std::uint8_t* bytes, Unpacked256<Isa, std::uint16_t>& u) {
   const std::uint32_t a = load4(bytes);
   const std::uint32_t b = load4(bytes + 4);
   const std::uint32_t both = load4(bytes + 8);
@@ -37,11 +36,12 @@ COTERIE_INLINE void unpack_k_scales(const std::uint8_t* bytes, Unpacked256<Isa>&
 
 template <class Isa>
 struct Unpack256<Q4_K, Isa> {
+  using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::plain;
-  COTERIE_INLINE static void run(const Q4_K::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void run(const Q4_K::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
-    u.d = half_value(b.scale);
-    u.m = half_value(b.min);
+    u.d = b.scale.bits;
+    u.m = b.min.bits;
     unpack_k_scales(b.scales, u);
     for (int c = 0; c < 4; ++c)
       u.q[c] = W::and_(W::template shifted_twice<0, 4>(b.nibbles + 32 * c), W::bytes(15));
@@ -50,10 +50,11 @@ struct Unpack256<Q4_K, Isa> {
 
 template <class Isa>
 struct Unpack256<Q5_K, Isa> {
+  using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::plain;
-  COTERIE_INLINE static void run(const Q5_K::Block& b, Unpacked256<Isa>& u) {
-    u.d = half_value(b.scale);
-    u.m = half_value(b.min);
+  COTERIE_INLINE static void run(const Q5_K::Block& b, Unpacked& u) {
+    u.d = b.scale.bits;
+    u.m = b.min.bits;
     unpack_k_scales(b.scales, u);
     quarter<0>(b, u);
     quarter<1>(b, u);
@@ -63,7 +64,7 @@ struct Unpack256<Q5_K, Isa> {
 
  private:
   template <int c>
-  COTERIE_INLINE static void quarter(const Q5_K::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void quarter(const Q5_K::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
     const auto low = W::and_(W::template shifted_twice<0, 4>(b.nibbles + 32 * c), W::bytes(15));
     const auto fifth = W::and_(W::template shifted_twice<2 * c - 4, 2 * c - 3>(b.fifth), W::bytes(16));
@@ -73,10 +74,11 @@ struct Unpack256<Q5_K, Isa> {
 
 template <class Isa>
 struct Unpack256<Q6_K, Isa> {
+  using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::offset;
-  COTERIE_INLINE static void run(const Q6_K::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void run(const Q6_K::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
-    u.d = half_value(b.scale);
+    u.d = b.scale.bits;
     const __m256i scales = _mm256_cvtepi8_epi16(load16(b.scales));
     W::spread(scales, u.scales);
     u.group_words = _mm256_slli_epi16(scales, 5);
@@ -93,11 +95,12 @@ struct Unpack256<Q6_K, Isa> {
 
 template <class Isa>
 struct Unpack256<Q2_K, Isa> {
+  using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::plain;
-  COTERIE_INLINE static void run(const Q2_K::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void run(const Q2_K::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
-    u.d = half_value(b.scale);
-    u.m = half_value(b.min);
+    u.d = b.scale.bits;
+    u.m = b.min.bits;
     const __m128i groups = load16(b.groups);
     const __m128i low_half = _mm_set1_epi8(15);
     W::spread(_mm256_cvtepu8_epi16(_mm_and_si128(groups, low_half)), u.scales);
@@ -111,9 +114,10 @@ struct Unpack256<Q2_K, Isa> {
 
 template <class Isa>
 struct Unpack256<Q3_K, Isa> {
+  using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::offset;
-  COTERIE_INLINE static void run(const Q3_K::Block& b, Unpacked256<Isa>& u) {
-    u.d = half_value(b.scale);
+  COTERIE_INLINE static void run(const Q3_K::Block& b, Unpacked& u) {
+    u.d = b.scale.bits;
     const __m256i scales = _mm256_sub_epi16(_mm256_cvtepu8_epi16(scale_bytes(b)), _mm256_set1_epi16(32));
     Wide<Isa>::spread(scales, u.scales);
     u.group_words = _mm256_slli_epi16(scales, 2);
@@ -134,7 +138,7 @@ struct Unpack256<Q3_K, Isa> {
   }
 
   template <int c>
-  COTERIE_INLINE static void quarter(const Q3_K::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void quarter(const Q3_K::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
     constexpr int k = c % 2 * 4;
     const auto low = W::and_(W::template shifted_twice<k, k + 2>(b.low + 32 * (c / 2)), W::bytes(3));

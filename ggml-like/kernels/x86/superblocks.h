@@ -18,21 +18,22 @@ namespace coterie {
 //   levels    unsigned, with the signs apart
 enum class Codes { signed_, plain, offset, levels };
 
-template <class Isa>
+template <class Isa, class ScaleType>
 struct Unpacked256 {
   typename Wide<Isa>::V q[4];
   typename Wide<Isa>::V scales[4];     // words, each for its lane
   typename Wide<Isa>::Signs signs[4];  // Codes::levels
   __m256i group_words;                 // minima; or scale * offset of Codes::offset
-  float d;
-  float m;
+  ScaleType d;
+  ScaleType m;
 };
 
 // The general version; a specialisation has the same two members.
 template <class F, class Isa>
 struct Unpack256 {
+  using Unpacked = Unpacked256<Isa, float>;
   static constexpr Codes codes = Codes::signed_;
-  COTERIE_INLINE static void run(const typename F::Block& b, Unpacked256<Isa>& u) {
+  COTERIE_INLINE static void run(const typename F::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
     Integers256 integers;
     F::unpack(b, integers);
@@ -55,8 +56,9 @@ template <class F, class Isa>
 requires std::is_same_v<typename F::Integers, Integers256>
 struct BlockOps<F, Isa> {
   using W = Wide<Isa>;
-  using Unpacked = Unpacked256<Isa>;
+  using Unpacked = typename Unpack256<F, Isa>::Unpacked;
   static constexpr Codes codes = Unpack256<F, Isa>::codes;
+  static constexpr int sum_offset = 0;
 
   COTERIE_INLINE static void unpack(const typename F::Block& b, Unpacked& u) { Unpack256<F, Isa>::run(b, u); }
 

@@ -82,8 +82,13 @@ struct Wide<Avx2> {
   // Eight doublewords with the same sum as the sixteen.
   COTERIE_INLINE static __m256i fold(V a) { return _mm256_add_epi32(a.low, a.high); }
 
-  // The sum of 32 products of signed bytes, spread over eight doublewords.
+  // The sum of 32 products of bytes, a unsigned or signed, spread over eight doublewords. The signed one may
+  // hold signed_offset times the sum of b too much.
   COTERIE_INLINE static __m256i dot32(__m256i a, __m256i b) {
+    return _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1));
+  }
+  static constexpr int signed_offset = 0;
+  COTERIE_INLINE static __m256i signed_dot32(__m256i a, __m256i b) {
     return _mm256_madd_epi16(signed_pair_products(a, b), _mm256_set1_epi16(1));
   }
 

@@ -48,7 +48,10 @@ struct Wide<Avx512> {
   COTERIE_INLINE static __m256i fold(V a) {
     return _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
   }
+  COTERIE_INLINE static __m256i load32(const void* p) { return Wide<Avx2>::load32(p); }
   COTERIE_INLINE static __m256i dot32(__m256i a, __m256i b) { return Wide<Avx2>::dot32(a, b); }
+  static constexpr int signed_offset = 0;
+  COTERIE_INLINE static __m256i signed_dot32(__m256i a, __m256i b) { return Wide<Avx2>::signed_dot32(a, b); }
 
   COTERIE_INLINE static void spread(__m256i words, V (&out)[4]) {
     const V w = _mm512_castsi256_si512(words);
