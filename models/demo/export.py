@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from make_tokenizer import tokenizer_config, train as train_tokenizer
+from make_tokenizer import tokenizer_config
 from model import Config
 
 ATTENTION = {
@@ -125,6 +125,7 @@ def model_config(c):
     }
 
 
+TOKENIZER = Path(__file__).parent / "checkpoint" / "tokenizer.json"
 GENERATION = {"_from_model_config": True, "bos_token_id": 0, "eos_token_id": 1, "do_sample": False}
 
 
@@ -146,7 +147,8 @@ def main():
     write_json(options.to / "config.json", model_config(config))
     write_json(options.to / "generation_config.json", GENERATION)
     write_json(options.to / "tokenizer_config.json", tokenizer_config())
-    train_tokenizer().save(str(options.to / "tokenizer.json"))
+    tokenizer = TOKENIZER.read_bytes()  # the one it was trained with, never a new one
+    (options.to / "tokenizer.json").write_bytes(tokenizer)
 
 
 if __name__ == "__main__":

@@ -266,15 +266,12 @@ def work_index(p, _):
 
 
 def draw_chain(rng):
-    return {"names": rng.sample(range(5), 3), "swap": rng.randint(0, 1), "most": rng.randint(0, 1)}
+    return {"names": rng.sample(range(6), 4), "most": rng.randint(0, 1)}
 
 
 def work_chain(p, words):
-    first, second, third = (words["names"][i] for i in p["names"])
-    above = words["above"]
-    facts = [first + above + second, second + above + third]
-    order = above.join((first, second, third))
-    return facts[:: -1 if p["swap"] else 1] + [order], first if p["most"] else third
+    names = [words["names"][i] for i in p["names"]]
+    return [words["above"].join(names)], names[0] if p["most"] else names[-1]
 
 
 def draw_sets(rng):
@@ -285,7 +282,8 @@ def draw_sets(rng):
 
 
 def work_sets(p, words):
-    lines = [f"{x} {words['yes'] if x in p['b'] else words['no']}" for x in p["a"]]
+    other = "".join(map(str, p["b"]))  # beside each element: then the comparison is between neighbours
+    lines = [f"{x}:{other} {words['yes'] if x in p['b'] else words['no']}" for x in p["a"]]
     return lines, ", ".join(str(x) for x in p["a"] if (x in p["b"]) == bool(p["both"]))
 
 
@@ -296,9 +294,9 @@ def draw_extreme(rng):
 
 def work_extreme(p, _):
     name, pick = ("max", max) if p["most"] else ("min", min)
-    a, b, c = p["values"]
-    best = pick(a, b)
-    return [f"{name}({a},{b})={best}", f"{name}({best},{c})={pick(best, c)}"], str(pick(best, c))
+    tens = [value // 10 for value in p["values"]]  # all different, so that they decide
+    best = pick(p["values"])
+    return [f"{name}({','.join(map(str, tens))})={best // 10}", str(best)], str(best)
 
 
 def draw_sort(rng):

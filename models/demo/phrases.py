@@ -199,9 +199,8 @@ def fields(p, language, rng):
     if "names" in p:
         names = [words["names"][i] for i in p["names"]]
         more, most, least = rng.choice(QUALITIES[language])
-        pairs = [names[:2], names[1:]][:: -1 if p["swap"] else 1]
         join = "" if language == "zh" else " "
-        f["facts"] = join.join(COMPARES[language].format(x=x, y=y, more=more) for x, y in pairs)
+        f["facts"] = join.join(COMPARES[language].format(x=x, y=y, more=more) for x, y in zip(names, names[1:]))
         f["asked"] = most if p["most"] else least
     return f
 
