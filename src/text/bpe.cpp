@@ -28,6 +28,7 @@ Bpe::Bpe(const Vocabulary& vocabulary, const TokenIndex& index, std::span<const 
     : lengths_(lengths.begin(), lengths.end()) {
   read_bytes(vocabulary, index);
   read_merges(vocabulary, index);
+  rank_bytes();
 }
 
 void Bpe::read_bytes(const Vocabulary& vocabulary, const TokenIndex& index) {
@@ -78,6 +79,12 @@ void Bpe::read_merges(const Vocabulary& vocabulary, const TokenIndex& index) {
                      [](const ByRight& a, const ByRight& b) { return a.right < b.right; });
 }
 
+void Bpe::rank_bytes() {
+  for (const Token left : byte_tokens_)
+    for (const Token right : byte_tokens_)
+      byte_ranks_.push_back(left < 0 || right < 0 ? no_merge : rank(left, right));
+}
+
 std::uint32_t Bpe::rank(Token left, Token right) const {
   const ByRight* low = rights_.data() + first_right_[static_cast<std::size_t>(left)];
   std::size_t n =
@@ -106,7 +113,7 @@ void Bpe::encode_short(std::string_view piece, std::vector<Token>& out) const {
   std::array<std::uint32_t, short_piece> ranks;  // of token i with token i + 1
   std::size_t n = piece.size();
   for (std::size_t i = 0; i < n; ++i) tokens[i] = byte_tokens_[static_cast<unsigned char>(piece[i])];
-  for (std::size_t i = 0; i + 1 < n; ++i) ranks[i] = rank(tokens[i], tokens[i + 1]);
+  for (std::size_t i = 0; i + 1 < n; ++i) ranks[i] = byte_rank(piece[i], piece[i + 1]);
   while (n > 1) {
     const auto best = std::min_element(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(n) - 1);
     if (*best == no_merge) break;
@@ -132,13 +139,14 @@ void Bpe::encode_long(std::string_view piece, Scratch& scratch, std::vector<Toke
   cells.resize(end);
   scratch.queue.reset(merges_.size());
   const auto length = [&](std::uint32_t at) { return lengths_[static_cast<std::size_t>(cells[at])]; };
-  const auto push = [&](std::uint32_t at, std::uint32_t next) {
-    if (const std::uint32_t r = rank(cells[at], cells[next]); r != no_merge) scratch.queue.push(r, at);
+  const auto push = [&](std::uint32_t rank, std::uint32_t at) {
+    if (rank != no_merge) scratch.queue.push(rank, at);
   };
 
   for (std::uint32_t i = 0; i < end; ++i) cells[i] = byte_tokens_[static_cast<unsigned char>(piece[i])];
-  for (std::uint32_t i = 0; i + 1 < end; ++i) push(i, i + 1);
+  for (std::uint32_t i = 0; i + 1 < end; ++i) push(byte_rank(piece[i], piece[i + 1]), i);
   for (std::uint32_t best = 0, at = 0; scratch.queue.pop(best, at);) {
+    __builtin_prefetch(&cells[scratch.queue.soon()], 1);
     const Merge& merge = merges_[best];
     if (cells[at] != merge.left) continue;  // merged meanwhile
     const std::uint32_t middle = at + length(at);
@@ -147,8 +155,10 @@ void Bpe::encode_long(std::string_view piece, Scratch& scratch, std::vector<Toke
     cells[middle] = -1;
     cells[next - 1] = ~static_cast<std::int32_t>(at);
     cells[at] = merge.result;
-    if (next < end) push(at, next);
-    if (at > 0) push(cells[at - 1] >= 0 ? at - 1 : static_cast<std::uint32_t>(~cells[at - 1]), at);
+    if (next < end) push(rank(cells[at], cells[next]), at);
+    if (at == 0) continue;
+    const std::uint32_t before = cells[at - 1] >= 0 ? at - 1 : static_cast<std::uint32_t>(~cells[at - 1]);
+    push(rank(cells[before], cells[at]), before);
   }
   for (std::uint32_t at = 0; at < end; at += length(at)) out.push_back(cells[at]);
 }
@@ -183,6 +193,7 @@ bool MergeQueue::pop(std::uint32_t& rank, std::uint32_t& position) {
   rank = ranks_.front();
   Bucket& bucket = buckets_[bucket_of_[rank]];
   position = bucket.take();
+  soon_ = bucket.next + 8 < bucket.ascending.size() ? bucket.ascending[bucket.next + 8] : position;
   if (bucket.empty()) {
     bucket.ascending.clear();
     bucket.next = 0;

@@ -41,6 +41,11 @@ class Bpe {
 
   void read_bytes(const Vocabulary& vocabulary, const TokenIndex& index);
   void read_merges(const Vocabulary& vocabulary, const TokenIndex& index);
+  void rank_bytes();
+  std::uint32_t byte_rank(char left, char right) const {
+    return byte_ranks_[static_cast<std::size_t>(static_cast<unsigned char>(left)) << 8 |
+                       static_cast<unsigned char>(right)];
+  }
   void encode_short(std::string_view piece, std::vector<Token>& out) const;
   void encode_long(std::string_view piece, Scratch& scratch, std::vector<Token>& out) const;
 
@@ -49,7 +54,7 @@ class Bpe {
   std::vector<Merge> merges_;               // by rank
   std::vector<std::uint32_t> first_right_;  // by left token: where its part of rights_ begins
   std::vector<ByRight> rights_;             // by left token, then ascending by right
-  friend class MergeQueue;
+  std::vector<std::uint32_t> byte_ranks_;   // rank() of two bytes, which every piece begins with
 };
 
 // The pairs of a long piece that wait for their merge, by rank and then by position. Positions arrive mostly
@@ -60,6 +65,9 @@ class MergeQueue {
   void reset(std::size_t n_ranks);
   void push(std::uint32_t rank, std::uint32_t position);
   bool pop(std::uint32_t& rank, std::uint32_t& position);  // false: empty
+  // A position that is likely to be popped soon. In a piece larger than the caches every position is a miss;
+  // fetching ahead takes a third off the time of 16 MiB of random letters.
+  std::uint32_t soon() const { return soon_; }
 
  private:
   struct Bucket {
@@ -73,7 +81,8 @@ class MergeQueue {
 
   std::vector<std::uint32_t> bucket_of_;  // by rank
   std::vector<Bucket> buckets_;
-  std::vector<std::uint32_t> free_;   // buckets without a rank
+  std::vector<std::uint32_t> free_;  // buckets without a rank
+  std::uint32_t soon_ = 0;
   std::vector<std::uint32_t> ranks_;  // heap of the ranks that have a bucket, best first
 };
 

@@ -143,9 +143,7 @@ struct Tokenizer::Impl {
         pre_tokenizer(rules),
         specials(vocabulary),
         bpe(vocabulary, index, token_lengths()) {
-    // From here on the index holds the tokens that a piece may become whole, whatever the merges say.
-    if (!rules.ignore_merges) index.clear();
-    std::erase_if(index, [&](const auto& entry) { return kind(entry.second) != TokenKind::normal; });
+    keep_whole_pieces();
     if (vocabulary.eos) ends.push_back(*vocabulary.eos);
     if (vocabulary.eot) ends.push_back(*vocabulary.eot);
     for (const std::string_view text : turn_ends)
@@ -167,6 +165,19 @@ struct Tokenizer::Impl {
       lengths.push_back(static_cast<std::uint32_t>(bytes.size() - begin));
     }
     return lengths;
+  }
+
+  // From here on the index holds only the tokens that a piece may be whole and that the merges do not make of
+  // it.
+  void keep_whole_pieces() {
+    Bpe::Scratch scratch;
+    std::vector<Token> merged;
+    if (!rules.ignore_merges) index.clear();
+    std::erase_if(index, [&](const auto& entry) {
+      merged.clear();
+      if (kind(entry.second) == TokenKind::normal) bpe.encode(bytes_of(entry.second), scratch, merged);
+      return merged.empty() || merged == std::vector<Token>{entry.second};
+    });
   }
 
   std::string_view bytes_of(Token id) const {

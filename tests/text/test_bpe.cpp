@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <random>
 
 namespace coterie::text {
@@ -94,6 +95,39 @@ TEST_CASE("a repeated piece gets the same tokens from the cache as the first tim
     expected.insert(expected.end(), once.begin(), once.end());
   }
   CHECK(tokenizer.encode(text, Special::plain) == expected);
+}
+
+TEST_CASE("the time is linear in the text, whatever it contains") {
+  // Far above what is needed (about 0.1 s each), far below what quadratic time would take (hours).
+  constexpr double limit = 10;
+  constexpr std::size_t bytes = 1 << 19;
+  const auto repeat = [](const std::string& part) {
+    std::string text;
+    while (text.size() < bytes) text += part;
+    return text;
+  };
+  std::mt19937 random(5);
+  std::string letters, any;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    letters += static_cast<char>('a' + random() % 26);
+    any += static_cast<char>(random() % 256);
+  }
+  const std::string texts[] = {letters,          any,
+                               repeat("a"),      repeat(" "),
+                               repeat("\n"),     repeat(std::string(200, ' ') + "5"),
+                               repeat("<"),      repeat("<\uff5cplace\u2581holder"),
+                               repeat("\u7684"), repeat("\xff")};
+  for (const char* pre : {"deepseek-v3", "deepseek-llm", "deepseek-coder", "qwen2", "llama-bpe", "gpt-2"}) {
+    Vocabulary v = test::golden_vocabulary("tiny-v3");
+    v.pre = pre;
+    const Tokenizer tokenizer(v);
+    for (const std::string& text : texts) {
+      INFO(std::string(pre), ": ", text.substr(0, 8));
+      const std::clock_t begin = std::clock();
+      CHECK(tokenizer.encode(text, Special::parse).size() > 0);
+      CHECK(static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC < limit);
+    }
+  }
 }
 
 TEST_CASE("byte letters are a bijection that leaves printable ASCII alone") {

@@ -11,7 +11,8 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include <fstream>
+#include <algorithm>
+#include <map>
 #include <random>
 
 namespace coterie::text {
@@ -217,9 +218,10 @@ TEST_CASE("any text comes back from its tokens, valid UTF-8 or not") {
         const bool all_bytes =
             tokenizer->vocabulary().pre != "deepseek-llm" && tokenizer->vocabulary().pre != "deepseek-coder";
         if (valid || all_bytes) CHECK(raw(*tokenizer, ids) == text);
-        for (const Token id : ids)
-          if (special == Special::plain)
-            CHECK(tokenizer->vocabulary().kinds[static_cast<std::size_t>(id)] == TokenKind::normal);
+        const auto is_normal = [&](Token id) {
+          return tokenizer->vocabulary().kinds[static_cast<std::size_t>(id)] == TokenKind::normal;
+        };
+        if (special == Special::plain) CHECK(std::all_of(ids.begin(), ids.end(), is_normal));
       }
     }
   }
