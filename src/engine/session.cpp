@@ -20,7 +20,9 @@ struct Session::State {
 };
 
 Session::State::State(const Engine& engine)
-    : team(engine.options().threads), cpu(kernels(), team), logits(engine.n_vocab(), "logits") {
+    : team(engine.options().threads),
+      cpu(engine.options().kernels != nullptr ? *engine.options().kernels : kernels(), team),
+      logits(engine.n_vocab(), "logits") {
   const EngineOptions& o = engine.options();
   const std::int64_t cache = engine.model().cache_bytes_per_position(o.cache) * engine.context();
   require_memory(static_cast<std::uint64_t>(cache),

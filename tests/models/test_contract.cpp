@@ -1,0 +1,110 @@
+// One answer everywhere: the logits' bits do not depend on threads, prompt chunks or instruction set.
+#include "tests/models/reference.h"
+#include "tests/models/rewritten.h"
+
+#include <doctest/doctest.h>
+
+#include <bit>
+#include <cstring>
+
+namespace coterie::test {
+
+namespace {
+
+// 130 tokens: more than two attention blocks, no multiple of any chunk.
+std::vector<Token> long_prompt() {
+  std::vector<Token> ids{0};
+  for (std::uint32_t i = 1; i < 130; ++i) ids.push_back(static_cast<Token>((i * 2654435761U >> 7) % 960));
+  return ids;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+struct Setting {
+  int threads, chunk;
+  const Kernels* kernels;
+  Role role;
+};
+
+std::vector<float> run(const std::string& path, const Setting& s) {
+  EngineOptions options = exact_options();
+  options.cache = CacheType::f16;
+  options.threads = s.threads;
+  options.chunk = s.chunk;
+  options.kernels = s.kernels;
+  return all_logits(Engine(path, options), long_prompt(), s.role);
+}
+
+// The golden model whose rows fit the super-blocks, its matrices in the given formats in turn.
+std::string mixed(const ScratchDir& folder, const std::vector<const char*>& formats) {
+  std::string name;
+  for (const char* f : formats) name += f;
+  const std::string path = folder.file(name + ".gguf");
+  std::size_t next = 0;
+  rewrite(converted("v3-fp8-mtp", "F32"), path,
+          {.format = [&](const gguf::TensorInfo& t) -> const FormatInfo* {
+            if (t.n_dims == 1 || t.name.find("ffn_gate_inp") != std::string_view::npos) return nullptr;
+            return find_format(std::string_view(formats[next++ % formats.size()]));
+          }});
+  return path;
+}
+
+const std::vector<std::vector<const char*>> mixes = {{"F32"},
+                                                     {"BF16", "F16"},
+                                                     {"Q8_0", "Q4_0"},
+                                                     {"Q4_K", "Q6_K", "Q5_K"},
+                                                     {"Q2_K", "Q3_K", "IQ4_XS", "Q5_1", "IQ4_NL"}};
+
+}  // namespace
+
+TEST_CASE("logits are the same bits for every thread count, chunk and instruction set") {
+  const ScratchDir folder;
+  for (const std::vector<const char*>& formats : mixes) {
+    const std::string path = mixed(folder, formats);
+    for (const Role role : {Role::prompt, Role::decode}) {
+      const std::vector<float> expected = run(path, {1, 512, nullptr, role});
+      for (const int threads : {2, 3, 8}) {
+        INFO(formats[0], " threads ", threads);
+        CHECK(same_bits(run(path, {threads, 512, nullptr, role}), expected));
+      }
+      for (const int chunk : {1, 7, 64}) {
+        INFO(formats[0], " chunk ", chunk);
+        CHECK(same_bits(run(path, {2, chunk, nullptr, role}), expected));
+      }
+      for (const Kernels* k : all_kernels()) {
+        if (!k->runnable()) continue;
+        INFO(formats[0], " on ", std::string(k->isa));
+        CHECK(same_bits(run(path, {2, 512, k, role}), expected));
+      }
+    }
+  }
+}
+
+TEST_CASE("llama gives the same bits for threads, chunks and instruction sets") {
+  const std::string path = converted("r1-distill-llama", "Q8_0");
+  const std::vector<float> expected = run(path, {1, 512, nullptr, Role::prompt});
+  CHECK(same_bits(run(path, {3, 7, nullptr, Role::prompt}), expected));
+  // The llama forward has one attention form: roles agree too.
+  CHECK(same_bits(run(path, {2, 1, nullptr, Role::decode}), expected));
+  for (const Kernels* k : all_kernels())
+    if (k->runnable()) CHECK(same_bits(run(path, {2, 64, k, Role::prompt}), expected));
+}
+
+TEST_CASE("the comparison above notices one flipped bit of a weight and of a logit") {
+  const ScratchDir folder;
+  const std::string path = mixed(folder, {"Q4_K"});
+  const std::vector<float> expected = run(path, {1, 512, nullptr, Role::prompt});
+  const std::string changed = folder.file("flipped.gguf");
+  rewrite(path, changed, {.change = [](const gguf::TensorInfo& t, std::vector<float>& values) {
+            if (t.name == "blk.1.attn_norm.weight")
+              values[0] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(values[0]) ^ 1U);
+          }});
+  CHECK_FALSE(same_bits(run(changed, {1, 512, nullptr, Role::prompt}), expected));
+  std::vector<float> logit = expected;
+  logit[5] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(logit[5]) ^ 1U);
+  CHECK_FALSE(same_bits(logit, expected));
+}
+
+}  // namespace coterie::test
