@@ -1,5 +1,5 @@
 // The tables that the isa_<name>.cpp files export, and the questions whether this CPU can run them. The
-// answers live in dispatch.cpp: nothing in an ISA's object may run before its question was answered.
+// answers live in isa_list.cpp: nothing in an ISA's object may run before its question was answered.
 #pragma once
 
 #include "kernels/kernels.h"

@@ -1,0 +1,24 @@
+// The tables this build contains, and whether this CPU can run them: the one file that knows which processor
+// it is for.
+#include "base/cpu.h"
+#include "kernels/isa.h"
+
+namespace coterie {
+
+bool runs_generic() { return true; }
+bool runs_avx2() { return cpu_features().avx2; }
+bool runs_avx512() { return cpu_features().avx512; }
+bool runs_avx512vnni() { return cpu_features().avx512vnni; }
+
+static const Kernels* const tables[] = {
+#if defined(__x86_64__)
+    &kernels_avx512vnni,
+    &kernels_avx512,
+    &kernels_avx2,
+#endif
+    &kernels_generic,
+};
+
+std::span<const Kernels* const> all_kernels() { return tables; }
+
+}  // namespace coterie
