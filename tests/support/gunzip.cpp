@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <array>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -15,7 +16,11 @@
 namespace coterie::test {
 
 bool has_golden(const std::string& relative) {
-  return std::filesystem::exists(golden(relative)) || std::filesystem::exists(golden(relative + ".gz"));
+  if (std::filesystem::exists(golden(relative)) || std::filesystem::exists(golden(relative + ".gz")))
+    return true;
+  if (full_golden()) throw std::runtime_error(golden(relative) + ": missing from the full golden set");
+  std::fprintf(stderr, "left out: %s is not in the compact golden set\n", relative.c_str());
+  return false;
 }
 
 std::string golden_bytes(const std::string& relative) {

@@ -12,6 +12,8 @@ std::string golden_bytes(const std::string& relative);
 // A path to the same: the file itself, or a decompressed copy that is removed when the program ends.
 std::string golden_path(const std::string& relative);
 
-bool has_golden(const std::string& relative);  // in either form
+// In either form? In the full set everything must be (throws); what the compact one lacks is said once per
+// call.
+bool has_golden(const std::string& relative);
 
 }  // namespace coterie::test

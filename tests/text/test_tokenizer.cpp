@@ -25,6 +25,7 @@ using test::golden_tokenizer;
 using test::golden_vocabulary;
 using test::small_vocabulary;
 
+// In the compact set too, with the tiny tokenizers.
 const json& vectors(const std::string& file) {
   static std::map<std::string, json> loaded;
   json& value = loaded[file];
