@@ -232,7 +232,7 @@ def self_test(cxx=None, nm=None):
             write(root, "isa_planted.cpp", "// make_kernels<Avx2>\n#include <array>\nint f(std::array<int, 3>& a, int i) { return a[i]; }\n")
             subprocess.run([cxx, "-O0", "-c", "isa_planted.cpp", "-o", "isa_planted.cpp.o"], cwd=root, check=True)
             found = check_objects(nm, [root / "isa_planted.cpp.o"], root)
-            assert len(found) == 1 and "array" in found[0], found
+            assert any("array" in f for f in found), found
     return []
 
 
