@@ -1,6 +1,6 @@
 #include "device/cpu/attention.h"
 
-#include "formats/formats.h"
+#include "formats/list.h"
 
 #include <algorithm>
 
@@ -47,7 +47,7 @@ std::int64_t attention_scratch(std::int64_t n_tokens, std::int64_t n_heads, std:
 void attend(const Cpu& cpu, const AttentionGroup& g, FunctionRef<KeyValues(std::int64_t first, int n)> block,
             float* scratch) {
   const Kernels& k = cpu.kernels();
-  const int f32 = find_format("F32")->index;
+  constexpr int f32 = index_of<F32>;
   Running* running = reinterpret_cast<Running*>(scratch);
   float* scores = scratch + 2 * static_cast<std::int64_t>(g.n_tokens) * g.n_heads;
   Softmax softmax{k, scores + attention_block};
