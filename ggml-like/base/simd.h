@@ -13,6 +13,7 @@
 #include <xsimd/xsimd.hpp>
 
 #include <cstdint>
+#include <utility>
 
 namespace coterie {
 
@@ -176,15 +177,23 @@ struct Lanes {
   static constexpr int n = count / width;
   Batch v[n];
 
+  // f(i) for every register, i a constant: so the compiler sees single registers, where a loop over an array
+  // makes g++ 12 keep them in memory.
+  template <class F>
+  COTERIE_INLINE static void each(F f) {
+    [&]<int... i>(std::integer_sequence<int, i...>) { (f(std::integral_constant<int, i>{}), ...); }
+    (std::make_integer_sequence<int, n>{});
+  }
+
   COTERIE_INLINE static Lanes broadcast(float value) {
     Lanes l;
-    for (int i = 0; i < n; ++i) l.v[i] = Batch(value);
+    each([&](auto i) { l.v[i] = Batch(value); });
     return l;
   }
 
   COTERIE_INLINE static Lanes load(const float* p) {
     Lanes l;
-    for (int i = 0; i < n; ++i) l.v[i] = Batch::load_unaligned(p + i * width);
+    each([&](auto i) { l.v[i] = Batch::load_unaligned(p + i * width); });
     return l;
   }
 
@@ -197,7 +206,7 @@ struct Lanes {
 
   // *this = a * b + *this
   COTERIE_INLINE void fma(const Lanes& a, const Lanes& b) {
-    for (int i = 0; i < n; ++i) v[i] = Isa::fma(a.v[i], b.v[i], v[i]);
+    each([&](auto i) { v[i] = Isa::fma(a.v[i], b.v[i], v[i]); });
   }
 
   // op joins two batches, and two floats.

@@ -44,6 +44,8 @@ struct Rows<F, Isa> {
   }
 
  private:
+  static constexpr int prefetch_bytes = 4096;  // this row, then the next
+
   template <int n_tokens>
   COTERIE_INLINE static void row(const RowsArgs& a, const Block* w, int r, int first) {
     const float* x[n_tokens];
@@ -54,6 +56,9 @@ struct Rows<F, Isa> {
     }
     std::int64_t i = 0;
     for (; i + 32 <= a.n; i += 32) {
+      for (std::size_t line = 0; line < 32 * sizeof(Block); line += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(w + i) + prefetch_bytes + line, 0,
+                           2);  // second level
       const Lane32 weights = load(w + i);
       for (int t = 0; t < n_tokens; ++t) acc[t].fma(weights, Lane32::load(x[t] + i));
     }
@@ -70,7 +75,7 @@ struct Rows<F, Isa> {
 
   COTERIE_INLINE static Lane32 load(const Block* w) {
     Lane32 l;
-    for (int i = 0; i < Lane32::n; ++i) l.v[i] = load_weights<Isa>(w + i * Lane32::width);
+    Lane32::each([&](auto i) { l.v[i] = load_weights<Isa>(w + i * Lane32::width); });
     return l;
   }
 };

@@ -136,7 +136,7 @@ struct VectorOps {
 
   template <class Op>
   COTERIE_INLINE static Lane32 join(Lane32 a, const Lane32& b, Op op) {
-    for (int i = 0; i < Lane32::n; ++i) a.v[i] = op(a.v[i], b.v[i]);
+    Lane32::each([&](auto i) { a.v[i] = op(a.v[i], b.v[i]); });
     return a;
   }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "formats/iq4_nl.h"
+#include "formats/mxfp4.h"
 #include "formats/q4_0.h"
 #include "formats/q4_1.h"
 #include "formats/q5_0.h"
@@ -20,11 +21,21 @@ struct Unpacked32 {
   ScaleType m;
 };
 
-template <class F>
-struct Unpack32 {
-  using Unpacked = Unpacked32<float>;
+struct SignedCodes {
   static constexpr bool is_signed = true;
   static constexpr int offset = 0;
+};
+
+// A code c stands for c - offset.
+template <int offset_of_codes>
+struct UnsignedCodes {
+  static constexpr bool is_signed = false;
+  static constexpr int offset = offset_of_codes;
+};
+
+template <class F>
+struct Unpack32 : SignedCodes {
+  using Unpacked = Unpacked32<float>;
   COTERIE_INLINE static void run(const typename F::Block& b, Unpacked& u) {
     Integers32 integers;
     F::unpack(b, integers);
@@ -40,11 +51,20 @@ COTERIE_INLINE __m256i nibbles32(const std::uint8_t* p) {
   return _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(packed, 4), packed), _mm256_set1_epi8(15));
 }
 
+// The same with fifth bits, kept apart.
+COTERIE_INLINE __m256i five_bits32(const std::uint8_t* nibbles, const std::uint8_t* fifth) {
+  return _mm256_or_si256(nibbles32(nibbles),
+                         _mm256_and_si256(Wide<Avx2>::set_bytes(load4(fifth)), _mm256_set1_epi8(16)));
+}
+
+// The same through a table of 16 levels.
+COTERIE_INLINE __m256i levels32(const std::int8_t* levels, const std::uint8_t* nibbles) {
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load16(levels)), nibbles32(nibbles));
+}
+
 template <>
-struct Unpack32<Q8_0> {
+struct Unpack32<Q8_0> : SignedCodes {
   using Unpacked = Unpacked32<std::uint16_t>;
-  static constexpr bool is_signed = true;
-  static constexpr int offset = 0;
   COTERIE_INLINE static void run(const Q8_0::Block& b, Unpacked& u) {
     u.q = Wide<Avx2>::load32(b.q);
     u.d = b.scale.bits;
@@ -52,24 +72,58 @@ struct Unpack32<Q8_0> {
 };
 
 template <>
-struct Unpack32<IQ4_NL> {
+struct Unpack32<IQ4_NL> : SignedCodes {
   using Unpacked = Unpacked32<std::uint16_t>;
-  static constexpr bool is_signed = true;
-  static constexpr int offset = 0;
   COTERIE_INLINE static void run(const IQ4_NL::Block& b, Unpacked& u) {
-    u.q = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load16(iq4_levels)), nibbles32(b.nibbles));
+    u.q = levels32(iq4_levels, b.nibbles);
     u.d = b.scale.bits;
   }
 };
 
 template <>
-struct Unpack32<Q4_0> {
+struct Unpack32<MXFP4> : SignedCodes {
+  using Unpacked = Unpacked32<float>;
+  COTERIE_INLINE static void run(const MXFP4::Block& b, Unpacked& u) {
+    u.q = levels32(e2m1_levels, b.nibbles);
+    u.d = MXFP4::power_of(b.exponent);
+  }
+};
+
+template <>
+struct Unpack32<Q4_0> : UnsignedCodes<8> {
   using Unpacked = Unpacked32<std::uint16_t>;
-  static constexpr bool is_signed = false;
-  static constexpr int offset = 8;
   COTERIE_INLINE static void run(const Q4_0::Block& b, Unpacked& u) {
     u.q = nibbles32(b.nibbles);
     u.d = b.scale.bits;
+  }
+};
+
+template <>
+struct Unpack32<Q4_1> : UnsignedCodes<0> {
+  using Unpacked = Unpacked32<std::uint16_t>;
+  COTERIE_INLINE static void run(const Q4_1::Block& b, Unpacked& u) {
+    u.q = nibbles32(b.nibbles);
+    u.d = b.scale.bits;
+    u.m = b.min.bits;
+  }
+};
+
+template <>
+struct Unpack32<Q5_0> : UnsignedCodes<16> {
+  using Unpacked = Unpacked32<std::uint16_t>;
+  COTERIE_INLINE static void run(const Q5_0::Block& b, Unpacked& u) {
+    u.q = five_bits32(b.nibbles, b.fifth);
+    u.d = b.scale.bits;
+  }
+};
+
+template <>
+struct Unpack32<Q5_1> : UnsignedCodes<0> {
+  using Unpacked = Unpacked32<std::uint16_t>;
+  COTERIE_INLINE static void run(const Q5_1::Block& b, Unpacked& u) {
+    u.q = five_bits32(b.nibbles, b.fifth);
+    u.d = b.scale.bits;
+    u.m = b.min.bits;
   }
 };
 

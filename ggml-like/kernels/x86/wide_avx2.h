@@ -110,6 +110,15 @@ struct Wide<Avx2> {
     return {_mm256_sign_epi8(x.low, s.low), _mm256_sign_epi8(x.high, s.high)};
   }
 
+  // 32 bits to 32 bytes, 255 where a bit is set.
+  COTERIE_INLINE static __m256i set_bytes(std::uint32_t bits) {
+    const __m256i byte =
+        _mm256_setr_epi32(0, 0, 0x01010101, 0x01010101, 0x02020202, 0x02020202, 0x03030303, 0x03030303);
+    const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ULL));
+    const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), byte);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
+  }
+
   // table[index] for 32 byte indices into 256 words.
   COTERIE_INLINE static V look_up_words(const std::uint16_t* table, __m256i index) {
     alignas(32) std::uint8_t i[32];
@@ -152,12 +161,7 @@ struct Wide<Avx2> {
     return _mm256_set_m128i(_mm_set1_epi16(both(w + 1)), _mm_set1_epi16(both(w)));
   }
   COTERIE_INLINE static __m256i signs(std::uint32_t bits) {
-    const __m256i byte =
-        _mm256_setr_epi32(0, 0, 0x01010101, 0x01010101, 0x02020202, 0x02020202, 0x03030303, 0x03030303);
-    const __m256i bit = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ULL));
-    const __m256i spread = _mm256_shuffle_epi8(_mm256_set1_epi32(static_cast<int>(bits)), byte);
-    const __m256i set = _mm256_cmpeq_epi8(_mm256_and_si256(spread, bit), bit);
-    return _mm256_or_si256(set, _mm256_set1_epi8(1));
+    return _mm256_or_si256(set_bytes(bits), _mm256_set1_epi8(1));
   }
 };
 
