@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything with warnings as errors, and runs all tests.
+#
+#   scripts/check.sh                    the release build, every test
+#   scripts/check.sh --sanitize         the same tests under the address and undefined-behaviour sanitizers
+#   scripts/check.sh --thread-sanitize  the threaded parts under the thread sanitizer (clang and its own OpenMP runtime:
+#                                       GCC's is not instrumented and reports races that are none)
+source "$(dirname "${BASH_SOURCE[0]}")/set_up.sh"
+
+folder=build
+options=(-DCMAKE_BUILD_TYPE=Release)
+tests=()
+runner=()
+packages=("${program_packages[@]}" "${test_packages[@]}")
+case "${1:-}" in
+  "") ;;
+  --sanitize)
+    folder=build-sanitize
+    options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCOTERIE_SANITIZE=address,undefined)
+    ;;
+  --thread-sanitize)
+    folder=build-thread
+    options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCOTERIE_SANITIZE=thread -DCMAKE_CXX_COMPILER=clang++)
+    packages+=("${clang_packages[@]}")
+    tests=(-L threads)
+    # clang 14's runtime cannot place its shadow memory where newer kernels randomise addresses more widely.
+    runner=(setarch "$(uname -m)" -R)
+    ;;
+  *)
+    echo "usage: scripts/check.sh [--sanitize | --thread-sanitize]" >&2
+    exit 2
+    ;;
+esac
+jobs=$(nproc)
+
+phase "set-up" install_missing "${packages[@]}"
+phase "configure" configure "$folder" "${options[@]}" -DCOTERIE_TESTS=ON -DCOTERIE_WERROR=ON
+phase "build" cmake --build "$folder" --parallel "$jobs"
+phase "tests" "${runner[@]}" ctest --test-dir "$folder" --output-on-failure --no-tests=error --parallel "$jobs" "${tests[@]}"
