@@ -17,12 +17,13 @@ struct GoldenSet {
 
 GoldenSet find_golden() {
   const fs::path source = COTERIE_SOURCE_DIR;
-  GoldenSet set{source / "tests" / "golden", false};
+  fs::path path = source / "tests" / "golden";
   if (const char* named = std::getenv("COTERIE_GOLDEN"))
-    set = {named, true};
+    path = named;
   else if (fs::exists(source.parent_path() / "shared" / "golden" / "README.md"))
-    set = {source.parent_path() / "shared" / "golden", true};
-  if (!fs::exists(set.path)) throw std::runtime_error(set.path.string() + ": no golden data there");
+    path = source.parent_path() / "shared" / "golden";
+  if (!fs::exists(path)) throw std::runtime_error(path.string() + ": no golden data there");
+  const GoldenSet set{path, !fs::exists(path / "COMPACT")};
   std::fprintf(stderr, "golden set: %s (%s)\n", set.path.c_str(), set.full ? "full" : "compact, committed");
   return set;
 }
