@@ -1,6 +1,7 @@
 #include "convert/convert.h"
 
 #include "base/errors.h"
+#include "base/output_file.h"
 #include "gguf/writer.h"
 
 #include <omp.h>
@@ -89,14 +90,6 @@ class Output {
   std::vector<std::byte> chunk_;
   std::vector<std::vector<float>> row_of_thread_;
 };
-
-// The finished file takes the place of whatever has its name: no device or pipe shall be lost that way.
-void check_target(const std::string& path) {
-  std::error_code ignored;
-  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    throw UsageError(path + ": exists and is no regular file");
-}
 
 }  // namespace
 

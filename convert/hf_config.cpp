@@ -220,7 +220,7 @@ std::span<const IntegerField> deepseek_fields() { return deepseek; }
 std::span<const IntegerField> qwen3_moe_fields() { return qwen3_moe; }
 
 HfConfig parse_hf_config(std::string_view json, const std::string& subject) {
-  const Json object = parse_text(json, limits, subject);
+  const Json object = parse_json(json, limits, subject);
   if (!object.is_object()) throw ModelError(subject + ": found " + shown(object) + ", expected an object");
   const Section config(object, subject);
 

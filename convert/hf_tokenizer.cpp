@@ -53,11 +53,11 @@ bool looks_special(std::string_view text) {
 class VocabularyReader {
  public:
   VocabularyReader(const HfTokenizerTexts& texts, const std::string& subject)
-      : subject_(subject), tokenizer_(parse_text(texts.tokenizer, tokenizer_limits, subject)) {
+      : subject_(subject), tokenizer_(parse_json(texts.tokenizer, tokenizer_limits, subject)) {
     if (texts.tokenizer_config)
       tokenizer_config_ =
-          parse_text(*texts.tokenizer_config, tokenizer_limits, subject + ": tokenizer_config.json");
-    if (texts.config) config_ = parse_text(*texts.config, config_limits, subject + ": config.json");
+          parse_json(*texts.tokenizer_config, tokenizer_limits, subject + ": tokenizer_config.json");
+    if (texts.config) config_ = parse_json(*texts.config, config_limits, subject + ": config.json");
   }
 
   Vocabulary read() {

@@ -5,14 +5,11 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace coterie::convert {
 
 using Json = nlohmann::ordered_json;
 
-// As parse_json; a NUL byte, at which nlohmann's parser would stop as if the text had ended, is a fault too.
-Json parse_text(std::string_view text, JsonLimits limits, const std::string& subject);
 Json read_json(const std::string& path, JsonLimits limits);  // a whole file, as read_text
 
 // A whole file; throws FileError where it cannot be read or is larger.

@@ -198,7 +198,7 @@ void read_file(std::span<const std::byte> bytes, const std::string& path, int sh
                     std::to_string(most));
 
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof header, header);
-  const Json json = parse_text(text, {max_header_bytes, max_depth}, path + ": header");
+  const Json json = parse_json(text, {max_header_bytes, max_depth}, path + ": header");
   if (!json.is_object())
     throw FileError(path + ": offset 8: header is " + shown(json) + ", expected an object");
 

@@ -75,6 +75,8 @@ class Builder final : public nlohmann::json_sax<Json> {
     if (const std::size_t column = reason.find(": "); column != std::string::npos)
       reason.erase(0, column + 2);
     if (const std::size_t read = reason.find("; last read"); read != std::string::npos) reason.erase(read);
+    constexpr std::size_t enough = 200;  // a number that overflows is quoted in full, whatever its length
+    if (reason.size() > enough) reason.replace(enough, std::string::npos, "...");
     fail(position == 0 ? offset() : position - 1, reason);
   }
 
@@ -131,6 +133,9 @@ nlohmann::ordered_json parse_json(std::string_view text, JsonLimits limits, cons
   if (text.size() > limits.max_bytes)
     builder.fail(limits.max_bytes,
                  std::to_string(text.size()) + " bytes of JSON, at most " + std::to_string(limits.max_bytes));
+  // The parser takes a NUL for the end of the text.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    builder.fail(nul, "NUL in JSON");
   const Cursor begin{text.data(), builder.furthest()};
   const Cursor end{text.data() + text.size(), builder.furthest()};
   Json::sax_parse(begin, end, &builder);

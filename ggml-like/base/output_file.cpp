@@ -36,8 +36,16 @@ void check_room(const std::string& path, std::uint64_t room) {
 
 }  // namespace
 
+void check_target(const std::string& path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw UsageError(path + ": exists and is no regular file");
+}
+
 OutputFile::OutputFile(const std::string& path, std::uint64_t room)
     : path_(path), partial_(path + ".partial") {
+  check_target(path);
   check_room(path, room);
   fd_ = open(partial_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) fail(partial_, "cannot be created", errno);

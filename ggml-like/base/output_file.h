@@ -10,9 +10,12 @@
 
 namespace coterie {
 
+// The finished file takes the place of whatever has its name: throws UsageError where that is a device, pipe or folder.
+void check_target(const std::string& path);
+
 class OutputFile {
  public:
-  // Creates PATH.partial; room: bytes that will be written, 0 if unknown. Throws DiskFullError when they do
+  // Checks the target and creates PATH.partial; room: bytes that will be written, 0 if unknown. Throws DiskFullError when they do
   // not fit.
   explicit OutputFile(const std::string& path, std::uint64_t room = 0);
   ~OutputFile();  // without commit(): removes PATH.partial

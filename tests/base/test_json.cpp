@@ -70,4 +70,16 @@ TEST_CASE("an object of 130,000 members is read in linear time") {
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(3));
 }
 
+TEST_CASE("a NUL is a fault and no end, and a long number is not quoted in full") {
+  CHECK_THROWS_WITH_AS(parse_json(std::string_view("[1]\0]", 5), {100, 4}, "x.json"),
+                       "x.json: byte 3: NUL in JSON", FileError);
+  const std::string long_number = "[1" + std::string(5000, '0') + "]";
+  try {
+    parse_json(long_number, {1 << 20, 4}, "x.json");
+    CHECK(false);
+  } catch (const FileError& e) {
+    CHECK(std::string(e.what()).size() < 300);
+  }
+}
+
 }  // namespace coterie

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -76,6 +78,15 @@ TEST_CASE("other failures are Errors that name the path") {
     CHECK(std::string(e.what()).find(dir.file("no/such/a")) == 0);
     CHECK(e.exit_code() == 1);
   }
+}
+
+TEST_CASE("a pipe or folder of the target's name is refused and stays") {
+  const test::ScratchDir dir;
+  const std::string pipe = dir.file("pipe");
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_AS(OutputFile{pipe}, UsageError);
+  CHECK(std::filesystem::is_fifo(pipe));
+  CHECK_FALSE(std::filesystem::exists(pipe + ".partial"));
 }
 
 }  // namespace coterie
