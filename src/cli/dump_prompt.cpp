@@ -27,6 +27,13 @@ Json render(const text::ChatTemplate& form, Json variables, const Texts& special
     throw UsageError(std::string("conversations: found a JSON ") + variables.type_name() +
                      ", expected objects");
   variables.erase("name");
+  variables.emplace("tools", nullptr);  // these two are always defined, as with transformers
+  variables.emplace("add_generation_prompt", false);
+  if (const auto more = variables.find("kwargs"); more != variables.end() && more->is_object()) {
+    const Json named = *more;  // as chat_template_kwargs of servers: each entry is a variable
+    variables.erase(more);
+    variables.update(named);
+  }
   try {
     const text::Marked text = form.render(variables, special);
     if (tokenizer == nullptr) return text.text;

@@ -37,7 +37,8 @@ Prompt Prompter::chat(const nlohmann::ordered_json& messages, std::optional<bool
   if (!template_)
     throw UsageError(engine_.file().path() +
                      ": key tokenizer.chat_template: missing; without it only --raw prompts work");
-  nlohmann::ordered_json variables{{"messages", messages}, {"add_generation_prompt", true}};
+  nlohmann::ordered_json variables{
+      {"messages", messages}, {"tools", nullptr}, {"add_generation_prompt", true}};
   if (think) variables["thinking"] = variables["enable_thinking"] = *think;  // V3.1's and Qwen's names for it
   text::Marked text = template_->render(variables, special_texts(engine_.tokenizer().vocabulary()));
 
