@@ -1,0 +1,130 @@
+"""What the command line tests share: running the program, golden data, and small readers of .npy and .safetensors."""
+import array
+import json
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else str(SOURCE / "build/coterie")
+
+
+def golden_dir():
+    """The same rule as tests/support/golden.h: (folder, is it the full set)."""
+    folder = SOURCE / "tests/golden"
+    beside = SOURCE.parent / "shared/golden"
+    if "COTERIE_GOLDEN" in os.environ:
+        folder = pathlib.Path(os.environ["COTERIE_GOLDEN"])
+    elif (beside / "README.md").exists():
+        folder = beside
+    return folder, not (folder / "COMPACT").exists()
+
+
+GOLDEN, FULL = golden_dir()
+TINY = str(GOLDEN / "gguf/v3-yarn.gguf")
+
+# Options under which that model never ends a reply: no special token can win.
+ENDLESS = [word for id in [0, 1, 2, *range(960, 1024)] for word in ("--logit-bias", f"{id}=-1000")] + ["--ctx", "100000"]
+
+
+def golden(name):
+    """The path of a golden file. Only the compact set may lack one: then the test says so and is skipped."""
+    path = GOLDEN / name
+    if not path.exists() and not FULL:
+        print(f"skipped: the compact golden set has no {name}")
+        raise unittest.SkipTest(name)
+    return str(path)
+
+
+def golden_json(name):
+    with open(golden(name), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def environment(**more):
+    """The caller's environment without options of this program, and with a state folder of its own."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("COTERIE_") and k != "NO_COLOR"}
+    env.setdefault("XDG_STATE_HOME", STATE)
+    env.update(more)
+    env["XDG_STATE_HOME"] = more.get("XDG_STATE_HOME", STATE)
+    return env
+
+
+STATE_FOLDER = tempfile.TemporaryDirectory()
+STATE = STATE_FOLDER.name
+
+
+class Result:
+    def __init__(self, done):
+        self.code = done.returncode
+        self.out = done.stdout.decode("utf-8", "replace")
+        self.err = done.stderr.decode("utf-8", "replace")
+
+    def json(self):
+        return json.loads(self.out)
+
+
+def run(*args, stdin="", env=None, timeout=60):
+    done = subprocess.run([PROGRAM, *map(str, args)], input=stdin.encode(), capture_output=True, timeout=timeout,
+                          env=environment(**(env or {})))
+    return Result(done)
+
+
+class Case(unittest.TestCase):
+    def ok(self, *args, **kwargs):
+        result = run(*args, **kwargs)
+        self.assertEqual(result.code, 0, f"{args}: {result.err}")
+        return result
+
+    def fails(self, code, *args, **kwargs):
+        """Ends with this exit code and exactly one line on stderr, which is returned."""
+        result = run(*args, **kwargs)
+        self.assertEqual(result.code, code, f"{args}: {result.out}{result.err}")
+        self.assertRegex(result.err, r"\Acoterie: [^\n]+\n\Z", str(args))
+        return result.err
+
+    def usage_error(self, *args, **kwargs):
+        return self.fails(2, *args, **kwargs)
+
+
+def read_npy(path):
+    """(shape, array of float32)."""
+    data = pathlib.Path(path).read_bytes()
+    assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
+    (length,) = struct.unpack_from("<H", data, 8)
+    assert (10 + length) % 64 == 0
+    header = eval(data[10:10 + length].decode(), {"__builtins__": {}}, {})
+    assert header["descr"] == "<f4" and header["fortran_order"] is False
+    values = array.array("f")
+    values.frombytes(data[10 + length:])
+    return header["shape"], values
+
+
+class Safetensors:
+    def __init__(self, path):
+        self.data = pathlib.Path(path).read_bytes()
+        (length,) = struct.unpack_from("<Q", self.data)
+        self.header = json.loads(self.data[8:8 + length])
+        self.start = 8 + length
+
+    def get(self, name):
+        """(shape, array) of an F32 or I32 tensor."""
+        entry = self.header[name]
+        begin, end = entry["data_offsets"]
+        values = array.array({"F32": "f", "I32": "i"}[entry["dtype"]])
+        values.frombytes(self.data[self.start + begin:self.start + end])
+        return tuple(entry["shape"]), values
+
+
+def largest_difference(a, b):
+    assert len(a) == len(b), (len(a), len(b))
+    return max((abs(x - y) for x, y in zip(a, b)), default=0.0)
+
+
+def main():
+    print(f"golden set: {GOLDEN} ({'full' if FULL else 'compact, committed'})", file=sys.stderr)
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
