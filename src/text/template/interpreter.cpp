@@ -265,9 +265,12 @@ Value Interpreter::arithmetic_chain(const Expr& e) {
 }
 
 Value Interpreter::concat(const Expr& e) {
+  // Joined only when all parts are known: until then they are charged, which the sum would not be.
+  std::vector<Text> parts;
+  for (const Expr& part : e.parts) parts.push_back(to_text(rt_, evaluate(part)));
   Marked result;
-  for (const Expr& part : e.parts) {
-    append(result, *to_text(rt_, evaluate(part)));
+  for (const Text& part : parts) {
+    append(result, *part);
     rt_.check_length(result.text.size());
   }
   return rt_.text(std::move(result));
@@ -329,6 +332,7 @@ Value Interpreter::call_macro(const Macro& macro, const Args& args) {
   const std::size_t first_default = n - (s.exprs.size() - n);
   std::size_t n_named = 0;
   for (std::size_t i = 0; i < n; ++i) {
+    rt_.step();
     const std::string& parameter = s.exprs[i].name;
     const Value* named = args.named(parameter);
     if (named && i < args.n_positional()) rt_.fail("macro " + s.name + " gets '" + parameter + "' twice");

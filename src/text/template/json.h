@@ -12,7 +12,7 @@ Value from_json(Runtime& rt, const nlohmann::ordered_json& json);
 
 // As Python's json.dumps.
 struct JsonStyle {
-  std::optional<std::string> indent;  // what one level is indented by; none: all on one line
+  std::optional<Marked> indent;  // what one level is indented by; none: all on one line
   Marked item_separator, key_separator;
   bool ensure_ascii = false, sort_keys = false;
 };

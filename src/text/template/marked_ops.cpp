@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_set>
 
 namespace coterie::text::jinja {
 
@@ -116,9 +117,15 @@ std::size_t find_text(std::string_view text, std::string_view what, std::size_t 
 
 Marked strip(const Marked& text, Side side, const std::string_view* set) {
   const std::string_view s = text.text;
+  // Each character once: a search through the set itself would cost the product of both lengths.
+  std::unordered_set<std::string_view> characters;
+  for (std::size_t at = 0, bytes = 0; set && at < set->size(); at += bytes) {
+    bytes = code_point(*set, at).bytes;
+    characters.insert(set->substr(at, bytes));
+  }
   const auto goes = [&](std::size_t at) {
     const CodePoint c = code_point(s, at);
-    return set ? find_text(*set, s.substr(at, c.bytes)) != npos : is_space(c.value);
+    return set ? characters.contains(s.substr(at, c.bytes)) : is_space(c.value);
   };
   std::size_t begin = 0, end = s.size();
   if (side != Side::right)

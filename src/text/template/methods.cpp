@@ -25,7 +25,7 @@ Value str_split(Runtime& rt, const Value& self, const Args& args, Side from) {
     rt.push(parts, rt.text(std::move(part)));
   };
   rt.work(text(self).text.size());
-  const auto limit = static_cast<std::ptrdiff_t>(int_argument(rt, args[1], -1));
+  const std::ptrdiff_t limit = std::max<std::int64_t>(int_argument(rt, args[1], -1), -1);
   if (!args.has(0) || is_none(args[0])) {
     if (from == Side::right && limit >= 0) rt.fail("rsplit at white space with a limit is not supported");
     split_space(text(self), limit, add);

@@ -23,6 +23,7 @@ Value join(Runtime& rt, const List& parts, const Marked& separator, bool only_st
 
 Value replace(Runtime& rt, const Marked& s, const Marked& old, const Marked& fresh, std::int64_t limit) {
   rt.work(s.text.size());
+  limit = std::max<std::int64_t>(limit, -1);
   Marked result;
   std::size_t begin = 0;
   for (; limit != 0; --limit) {
@@ -91,7 +92,7 @@ Value indent(Runtime& rt, const Value& self, const Args& args) {
 Value tojson(Runtime& rt, const Value& self, const Args& args) {
   JsonStyle style;
   style.ensure_ascii = truth(args[0]);
-  if (args.has(1) && !is_none(args[1])) style.indent = indentation(rt, args[1], 0).text;
+  if (args.has(1) && !is_none(args[1])) style.indent = indentation(rt, args[1], 0);
   style.item_separator = own(style.indent ? "," : ", ");
   style.key_separator = own(": ");
   if (args.has(2) && !is_none(args[2])) {
