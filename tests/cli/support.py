@@ -1,5 +1,6 @@
 """What the command line tests share: running the program, golden data, and small readers of .npy and .safetensors."""
 import array
+import gzip
 import json
 import os
 import pathlib
@@ -14,30 +15,38 @@ PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else str(SOURCE / "b
 
 
 def golden_dir():
-    """The same rule as tests/support/golden.h: (folder, is it the full set)."""
-    folder = SOURCE / "tests/golden"
+    """The same rule as tests/support/golden.cpp."""
     beside = SOURCE.parent / "shared/golden"
-    if "COTERIE_GOLDEN" in os.environ:
-        folder = pathlib.Path(os.environ["COTERIE_GOLDEN"])
-    elif (beside / "README.md").exists():
-        folder = beside
-    return folder, not (folder / "COMPACT").exists()
+    path = beside if (beside / "README.md").exists() else SOURCE / "tests/golden"
+    return pathlib.Path(os.environ.get("COTERIE_GOLDEN", path))
 
 
-GOLDEN, FULL = golden_dir()
+GOLDEN = golden_dir()
+FULL = not (GOLDEN / "COMPACT").exists()
 TINY = str(GOLDEN / "gguf/v3-yarn.gguf")
 
 # Options under which that model never ends a reply: no special token can win.
 ENDLESS = [word for id in [0, 1, 2, *range(960, 1024)] for word in ("--logit-bias", f"{id}=-1000")] + ["--ctx", "100000"]
 
 
+def has_golden(name):
+    """Whether a golden file is there. Only the compact set may lack one, which is printed."""
+    if (GOLDEN / name).exists() or (GOLDEN / (name + ".gz")).exists() or FULL:
+        return True
+    print(f"skipped: the compact golden set has no {name}", file=sys.stderr)
+    return False
+
+
 def golden(name):
-    """The path of a golden file. Only the compact set may lack one: then the test says so and is skipped."""
-    path = GOLDEN / name
-    if not path.exists() and not FULL:
-        print(f"skipped: the compact golden set has no {name}")
+    """The path of a golden file, unpacked where the compact set has it as NAME.gz; without it the test is skipped."""
+    if not has_golden(name):
         raise unittest.SkipTest(name)
-    return str(path)
+    if (GOLDEN / name).exists():
+        return str(GOLDEN / name)
+    unpacked = pathlib.Path(STATE) / name.replace("/", "-")
+    if not unpacked.exists():
+        unpacked.write_bytes(gzip.decompress((GOLDEN / (name + ".gz")).read_bytes()))
+    return str(unpacked)
 
 
 def golden_json(name):
