@@ -30,7 +30,7 @@ install_missing() {  # install_missing PACKAGE...
   local as_root=()
   [ "$(id -u)" -eq 0 ] || as_root=(sudo)
   say "packages: installing ${missing[*]}"
-  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" apt-get update -qq || say "packages: a source could not be read; going on with the others"
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
