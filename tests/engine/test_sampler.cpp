@@ -132,7 +132,7 @@ TEST_CASE("top-p keeps the fewest candidates that reach it") {
       {0.66f, {1, 3, 4}}, {0.84f, {1, 3, 4}}, {0.86f, {0, 1, 3, 4}}, {0.96f, {0, 1, 2, 3, 4}}};
   for (const auto& [top_p, expected] : cases) {
     options.top_p = top_p;
-    INFO("top_p ", top_p);
+    INFO("top_p ", options.top_p);
     CHECK(drawn(options, logits_of(five)) == expected);
   }
 }
@@ -153,7 +153,7 @@ TEST_CASE("min-p keeps what is likely enough beside the best") {
       {0.51f, {1, 3}},          {0.63f, {1}},          {1.0f, {1}}};
   for (const auto& [min_p, expected] : cases) {
     options.min_p = min_p;
-    INFO("min_p ", min_p);
+    INFO("min_p ", options.min_p);
     CHECK(drawn(options, logits_of(five)) == expected);
   }
 }
