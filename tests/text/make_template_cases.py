@@ -470,7 +470,7 @@ for variables in CONVERSATIONS.values():
 
 # Where the engine is more, or less, patient than Jinja, or its letters are others (upper of the German sharp s).
 DIFFERENT = {
-    "{{ 1e400 }}", "{{ d[['x']] }}", "{{ nil[1:] }}", "{{ uni.upper() }}", "{{ uni|upper }}", "{{ d.get('z', default=5) }}",
+    "{{ 1e400 }}", "{{ d[['x']] }}", "{{ d.get('z', default=5) }}",
     "{{ people|map(attribute='tags.0', default='-')|list }}", "{{ s|replace }}",
     "{% for x in l %}{% for y in [1] %}{{ loop.depth }}{{ loop.depth0 }}{% endfor %}{% endfor %}",
 }

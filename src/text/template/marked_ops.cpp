@@ -210,10 +210,12 @@ Marked change_case(const Marked& text, Case how) {
     const bool raise = how == Case::upper || (how == Case::capitalize && at == 0) ||
                        ((how == Case::title || how == Case::words) && !in_word);
     std::string changed;
-    if (c.valid)
+    if (raise && c.value == U'\u00df')  // the one common letter whose upper case is two
+      changed += how == Case::upper ? "SS" : "Ss";
+    else if (c.valid)
       append_code_point(raise ? upper : lower, changed);
     else
-      changed = text.text[at];
+      changed += text.text[at];
     append_as(result, changed, text, at, at + c.bytes);
     const bool separates = is_space(c.value) || std::u32string_view(U"-([{<").find(c.value) != npos;
     in_word = how == Case::words ? !separates : is_letter;

@@ -55,7 +55,7 @@ void split_lines(const Marked& text, bool keep_ends, const Pieces& sink);
 
 // title: as str.title(), a word is a run of letters; words: as the filter, it ends at space or one of -([{<.
 enum class Case { upper, lower, capitalize, title, words };
-Marked change_case(const Marked& text, Case how);  // one code point for each: "\u00df" stays as it is
+Marked change_case(const Marked& text, Case how);  // one code point for each, but for \u00df
 bool is_printable(char32_t c);                     // as str.isprintable()
 
 }  // namespace coterie::text::jinja

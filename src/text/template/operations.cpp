@@ -282,7 +282,7 @@ Value slice(Runtime& rt, const Value& v, const Value (&bounds)[3]) {
   if (is_undefined(v)) fail_undefined(rt, v);
   if (const Marked* s = as_text(v)) return slice_text(rt, *s, bounds);
   const List* list = as_sequence(v);
-  if (!list) return Undefined{};
+  if (!list) rt.fail("a slice of a " + type_name(v));
   const Stride by = stride(rt, static_cast<std::int64_t>(list->items.size()), bounds);
   List& result = rt.list(list->kind);
   for (std::int64_t i = 0, at = by.start; i < by.count; ++i, at += i < by.count ? by.step : 0)
