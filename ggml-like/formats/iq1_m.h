@@ -3,9 +3,9 @@
 // (level +- 1/8). As integers: scale / 8 and 8 level +- 1. The scale has no bytes of its own.
 //
 //   bytes 0..31   byte k (k < 32): grid point of weights 8 k .. 8 k + 7, lower eight bits
-//   bytes 32..47  byte 32 + k / 2, low nibble for even k, high nibble for odd k: bits 0..2 upper three bits
-//   of grid point
-//                 k, bit 3 set where the offset is -1/8
+//   bytes 32..47  byte 32 + k / 2, low nibble for even k, high nibble for odd k:
+//                 bits 0..2 upper three bits of grid point k,
+//                 bit 3 set where the offset is -1/8
 //   bytes 48..55  16 bits at 48 + 2 i (i < 4): bits 3 k .. 3 k + 2 (k < 4) scale 4 i + k,
 //                 bits 12..15: bits 4 i .. 4 i + 3 of the scale, half precision
 #pragma once

@@ -3,8 +3,8 @@
 // (scale / 8 * (2 scales[g] + 1)) * +-level.
 //
 //   bytes 0..1    scale, half precision
-//   bytes 2..65   16 bits at 2 + 2 k (k < 32): bits 0..8 grid point of weights 8 k .. 8 k + 7, bits 9..15
-//   their signs bytes 66..73  byte 66 + i: scale 2 i in the low nibble, scale 2 i + 1 in the high nibble
+//   bytes 2..65   16 bits at 2 + 2 k (k < 32): bits 0..8 grid point of weights 8 k .. 8 k + 7, 9..15 signs
+//   bytes 66..73  byte 66 + i: scale 2 i in the low nibble, scale 2 i + 1 in the high nibble
 #pragma once
 
 #include "formats/grid.h"

@@ -5,7 +5,7 @@
 //   bytes 0..1    scale, half precision
 //   bytes 2..65   byte 2 + k (k < 64): grid point of weights 4 k .. 4 k + 3
 //   bytes 66..97  32 bits at 66 + 4 g: bits 7 k .. 7 k + 6 signs of weights 32 g + 8 k .. 32 g + 8 k + 7,
-//   bits 28..31 scale g
+//                 bits 28..31 scale g
 #pragma once
 
 #include "formats/grid.h"

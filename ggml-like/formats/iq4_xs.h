@@ -2,10 +2,10 @@
 // weight = (scale * (scales[g] - 32)) * iq4_levels[q], q in [0, 15].
 //
 //   bytes 0..1    scale of the scales, half precision
-//   bytes 2..3    upper two bits of the scales: bits 2 g % 8 .. 2 g % 8 + 1 of byte 2 + g / 4 belong to scale
-//   g bytes 4..7    lower four bits: byte 4 + g / 2, low nibble for even g, high nibble for odd g
-//   bytes 8..135  byte 8 + 16 g + j (j < 16): weight 32 g + j in the low nibble, weight 32 g + 16 + j in the
-//   high nibble
+//   bytes 2..3    upper two bits of scale g: bits 2 g % 8 .. 2 g % 8 + 1 of byte 2 + g / 4
+//   bytes 4..7    lower four bits: byte 4 + g / 2, low nibble for even g, high nibble for odd g
+//   bytes 8..135  byte 8 + 16 g + j (j < 16): weight 32 g + j in the low nibble,
+//                 weight 32 g + 16 + j in the high nibble
 #pragma once
 
 #include "formats/iq4_nl.h"

@@ -2,8 +2,8 @@
 // e4m3; weight = scales[g] / 2 * e2m1_levels[q], the levels being twice the e2m1 values.
 //
 //   bytes 0..3    scales
-//   bytes 4..35   byte 4 + 8 g + j (j < 8): weight 16 g + j in the low nibble, weight 16 g + 8 + j in the
-//   high nibble
+//   bytes 4..35   byte 4 + 8 g + j (j < 8): weight 16 g + j in the low nibble,
+//                 weight 16 g + 8 + j in the high nibble
 #pragma once
 
 #include "base/fp8.h"

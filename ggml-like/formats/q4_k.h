@@ -4,8 +4,8 @@
 //   bytes 0..1     scale of the scales, half precision
 //   bytes 2..3     scale of the minima, half precision
 //   bytes 4..15    scales and minima (k_scales.h)
-//   bytes 16..143  byte 32 c + j (c < 4): weight 64 c + j in the low nibble, weight 64 c + 32 + j in the high
-//   nibble
+//   bytes 16..143  byte 16 + 32 c + j (c < 4): weight 64 c + j in the low nibble,
+//                  weight 64 c + 32 + j in the high nibble
 #pragma once
 
 #include "formats/k_scales.h"

@@ -5,8 +5,8 @@
 //   bytes 2..3     scale of the minima, half precision
 //   bytes 4..15    scales and minima (k_scales.h)
 //   bytes 16..47   fifth bits: byte 16 + j, bit g (g < 8, j < 32) belongs to weight 32 g + j
-//   bytes 48..175  byte 48 + 32 c + j (c < 4): weight 64 c + j in the low nibble, weight 64 c + 32 + j in the
-//   high nibble
+//   bytes 48..175  byte 48 + 32 c + j (c < 4): weight 64 c + j in the low nibble,
+//                  weight 64 c + 32 + j in the high nibble
 #pragma once
 
 #include "formats/k_scales.h"

@@ -1,12 +1,12 @@
 // Q6_K, 6.56 bits per weight: 256 weights in 16 groups of 16, each with a signed 8-bit scale;
 // weight = (scale * scales[g]) * (q - 32), q in [0, 63].
 //
-//   bytes 0..127    lower four bits: half h (h < 2) has bytes 64 h .. 64 h + 63; byte j (j < 32) of it holds
-//   weights
-//                   128 h + j (low) and 128 h + 64 + j (high), byte 32 + j weights 128 h + 32 + j and 128 h +
-//                   96 + j
-//   bytes 128..191  upper two bits: byte 32 h + j, bits 2 k .. 2 k + 1 (k < 4) belong to weight 128 h + 32 k
-//   + j bytes 192..207  scales, signed bytes 208..209  scale of the scales, half precision
+//   bytes 0..127    lower four bits: half h (h < 2) has bytes 64 h .. 64 h + 63; j < 32:
+//                   byte j holds weight 128 h + j (low nibble) and 128 h + 64 + j (high nibble),
+//                   byte 32 + j holds weight 128 h + 32 + j and 128 h + 96 + j
+//   bytes 128..191  upper two bits: byte 128 + 32 h + j, bits 2 k .. 2 k + 1 (k < 4): weight 128 h + 32 k + j
+//   bytes 192..207  scales, signed
+//   bytes 208..209  scale of the scales, half precision
 #pragma once
 
 #include "formats/integers.h"

@@ -4,9 +4,9 @@
 //   file.add_text("general.architecture", "deepseek2");
 //   file.add<std::uint32_t>("deepseek2.block_count", 61);          // the type is always named
 //   const int embd = file.add_tensor("token_embd.weight", shape, *find_format("Q8_0"));
-//   file.begin_data();                                             // metadata is complete: laid out and
-//   written file.write(embd, 0, bytes);                                    // any tensor, any order, any
-//   thread file.commit();                                                 // PATH.partial becomes PATH
+//   file.begin_data();                    // metadata is complete: laid out and written
+//   file.write(embd, 0, bytes);           // any tensor, any order, any thread
+//   file.commit();                        // PATH.partial becomes PATH
 //
 // Until commit() the target name is untouched; a Writer destroyed before removes its partial file. Bytes are
 // laid out as llama.cpp's writer does (version 3, tensors in the order declared, each padded to the
@@ -58,8 +58,8 @@ template <>
 inline constexpr ValueType value_type_of<bool> = ValueType::boolean;
 
 template <class T>
-concept Number = value_type_of<T>
-!= ValueType::string;
+concept Number = (value_type_of<T> != ValueType::string);
+
 
 class Writer {
  public:

@@ -1,10 +1,10 @@
 // Rows of blocks on x86: eight rows at a time, in two stages.
 //
-//   integers   four rows side by side, block after block: unpack once, meet every token; a transposing tree
-//   adds the exact
-//              sums of the four blocks up
+//   integers   four rows side by side, block after block: unpack once, meet every token;
+//              a transposing tree adds the exact sums of the four blocks up
+//
 //   floats     for each block acc = fma(d * x.scale, isum, acc) for the eight rows at once, lane = row,
-//   blocks ascending
+//              blocks ascending
 //
 // Four streams are few enough for the memory and enough to share the tree. The sums between the stages stay
 // in the first-level cache: long rows are cut into pieces, which changes no bit, since the float chain goes
@@ -25,11 +25,11 @@ constexpr int tile_rows = 8;
 constexpr int stream_rows = 4;
 
 // How blocks of F are multiplied on Isa:
-//   Unpacked               one block, ready to meet activations; d and m are its scales, as float or as
-//   half's bits unpack(block, u) sums(u, x, isum, msum) the exact sums of one block and one activation block,
-//   each spread over eight doublewords;
-//                          msum only for superblocks with minima
-//   sum_offset             what isum holds too much, in units of the sum of x (Act32)
+//   Unpacked                 one block, ready to meet activations; d, m: its scales, as float or half's bits
+//   unpack(block, u)
+//   sums(u, x, isum, msum)   the exact sums of one block and one activation block, each spread over eight
+//                            doublewords; msum only for superblocks with minima
+//   sum_offset               what isum holds too much, in units of the sum of x (Act32)
 template <class F, class Isa>
 struct BlockOps;
 
