@@ -76,6 +76,7 @@ def release_tensors(state, config):
 
 def model_config(c):
     return {
+        "_name_or_path": "coterie/Coterie-Demo",
         "architectures": ["DeepseekV3ForCausalLM"],
         "attention_bias": False,
         "attention_dropout": 0.0,
