@@ -10,7 +10,7 @@ import math
 import sys
 
 WIDTH, HEIGHT, MARGIN = 760, 380, 56
-LOSSES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+LOSSES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 def polyline(points, colour):
