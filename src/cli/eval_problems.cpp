@@ -19,10 +19,22 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+Json parse_line(std::string_view line, const std::string& subject) {
+  try {
+    return parse_json(line, {1 << 20, 8}, subject);
+  } catch (const FileError& e) {
+    throw Error(e.what());  // no model file
+  }
+}
+
 std::string text_of(const Json& object, const char* key, const std::string& subject) {
   const auto found = object.find(key);
   if (found == object.end()) throw Error(subject + ": key " + key + ": missing");
-  return found->is_string() ? found->get<std::string>() : found->dump();
+  if (found->is_number()) return found->dump();
+  if (!found->is_string())
+    throw Error(subject + ": key " + key + ": found a JSON " + found->type_name() +
+                ", expected a text or a number");
+  return found->get<std::string>();
 }
 
 std::string_view stripped(std::string_view text) {
@@ -66,7 +78,7 @@ std::vector<Problem> read_problems(const std::string& path) {
     ++number;
     if (line.empty()) continue;
     const std::string subject = path + ": line " + std::to_string(number);
-    const Json json = parse_json(line, {1 << 20, 8}, subject);
+    const Json json = parse_line(line, subject);
     if (!json.is_object())
       throw Error(subject + ": found a JSON " + json.type_name() + ", expected an object");
     problems.push_back({text_of(json, "id", subject), text_of(json, "family", subject),

@@ -108,6 +108,8 @@ nlohmann::ordered_json score_text(const Engine& engine, const Engine* reference,
                      engine.file().path());
   const std::vector<Token> tokens = engine.tokenizer().encode(text, text::Special::plain);
   const Vocabulary& vocabulary = engine.tokenizer().vocabulary();
+  if (tokens.size() + (vocabulary.add_bos && vocabulary.bos ? 1 : 0) < 2)
+    throw Error("--text: found " + std::to_string(tokens.size()) + " tokens, expected enough to predict one");
   const bool bos = vocabulary.add_bos && vocabulary.bos;
 
   Session session(engine);

@@ -37,7 +37,11 @@ std::string read_text(const std::string& path) {
 }
 
 nlohmann::ordered_json read_json(const std::string& path) {
-  return parse_json(read_text(path), {most_text, deepest_json}, path == "-" ? "standard input" : path);
+  try {
+    return parse_json(read_text(path), {most_text, deepest_json}, path == "-" ? "standard input" : path);
+  } catch (const FileError& e) {
+    throw UsageError(e.what());  // an argument that is wrong, no model file
+  }
 }
 
 std::vector<Token> token_ids(const nlohmann::ordered_json& json, std::size_t n_vocab,

@@ -21,7 +21,7 @@ void ReplyPrinter::print(Kind kind, const std::string& text) {
   // A terminal must not be steered by what a model says.
   const std::string shown = is_terminal(stdout) ? harmless(text) : text;
   std::fwrite(shown.data(), 1, shown.size(), stdout);
-  std::fflush(stdout);
+  flush_stdout();
   if (!text.empty()) line_open_ = text.back() != '\n';
 }
 
@@ -35,7 +35,7 @@ void ReplyPrinter::finish() {
   if (in_reasoning_ && colour_) std::fputs("\033[0m", stdout);
   if (line_open_) std::fputc('\n', stdout);
   in_reasoning_ = line_open_ = false;
-  std::fflush(stdout);
+  flush_stdout();
 }
 
 static double rate(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }

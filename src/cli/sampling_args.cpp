@@ -144,6 +144,10 @@ SamplingArgs::SamplingArgs(Args& args) {
 GenerateOptions SamplingArgs::resolve(const Engine& engine) const {
   GenerateOptions options;
   options.sampling = recommended(engine.sampling_hints());
+  for (const auto& [id, bias] : logit_bias_)
+    if (id < 0 || id >= engine.n_vocab())
+      throw UsageError("--logit-bias: found id " + std::to_string(id) + ", expected one below " +
+                       std::to_string(engine.n_vocab()));
   options.sampling.logit_bias = logit_bias_;
   options.stop = stop_;
   for (const auto& [setting, value] : given_) setting->set(options, value);

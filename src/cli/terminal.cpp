@@ -83,11 +83,17 @@ void Progress::clear() {
   shown_ = false;
 }
 
+// Why stdout failed first; the stream itself only keeps that it did.
+static int stdout_reason = 0;
+
+void flush_stdout() {
+  if (std::fflush(stdout) != 0 && stdout_reason == 0) stdout_reason = errno;
+}
+
 void check_stdout() {
-  errno = 0;
-  const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
-  if (!lost) return;
-  const int reason = errno;
+  flush_stdout();
+  if (stdout_reason == 0 && std::ferror(stdout) == 0) return;
+  const int reason = stdout_reason;
   const std::string message =
       std::string("standard output: ") + (reason ? std::strerror(reason) : "write error");
   if (reason == ENOSPC || reason == EDQUOT) throw DiskFullError(message);

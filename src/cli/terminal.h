@@ -50,6 +50,7 @@ class Progress {
 };
 
 // Flushes stdout; throws DiskFullError or Error when something written there was lost.
+void flush_stdout();  // remembers why it failed, for check_stdout()
 void check_stdout();
 
 }  // namespace coterie::cli

@@ -66,7 +66,19 @@ class Logits(support.Case):
     def test_bad_ids(self):
         for stdin in ["[]", "[1, 4096]", '["a"]', "7"]:
             self.usage_error("dump", "routes", TINY, "--ids", "-", stdin=stdin)
+        self.usage_error("dump", "routes", TINY, "--ids", "-", stdin="[1, ")
         self.fails(1, "dump", "routes", TINY, "--ids", "/nonexistent.json")
+
+    def test_input_that_is_no_model_never_counts_as_a_bad_model_file(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            self.fails(1, "eval", TINY, "--text", file.name)  # nothing to predict
+            for line in ['{"id": 1', '{"id": 1, "family": "f", "language": ["en"], "prompt": "p", "answer": "a"}']:
+                file.seek(0)
+                file.truncate()
+                file.write(line + "\n")
+                file.flush()
+                self.fails(1, "eval", TINY, "--problems", file.name)
+        self.usage_error("run", TINY, "Hello", "--logit-bias", "99999=1")
 
 
 class Run(support.Case):
@@ -191,7 +203,7 @@ class Eval(support.Case):
             self.assertIn("1 of 3 correct", self.ok("eval", TINY, "--problems", file.name, "-n", "9").out)
             file.write("{broken\n")
             file.flush()
-            self.assertIn("line 5", self.fails(3, "eval", TINY, "--problems", file.name))
+            self.assertIn("line 5", self.fails(1, "eval", TINY, "--problems", file.name))
 
 
 if __name__ == "__main__":
