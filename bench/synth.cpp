@@ -143,12 +143,13 @@ std::string byte_letter(int byte, int* next) {
 }
 
 void Synthesizer::tokenizer() {
-  std::vector<std::string> tokens{"<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"};
+  std::vector<std::string> tokens{"<\uff5cbegin\u2581of\u2581sentence\uff5c>",
+                                  "<\uff5cend\u2581of\u2581sentence\uff5c>", "<\uff5c\u2581pad\u2581\uff5c>"};
   std::vector<std::int32_t> kinds(tokens.size(), 3);
   int next = 0;
   for (int byte = 0; byte < 256; ++byte) tokens.push_back(byte_letter(byte, &next));
   while (static_cast<std::int64_t>(tokens.size()) < s_.vocabulary)
-    tokens.push_back("w" + std::to_string(tokens.size()) + "Ġ");
+    tokens.push_back("w" + std::to_string(tokens.size()) + "\u0120");
   kinds.resize(tokens.size(), 1);
   file_.add_text("tokenizer.ggml.model", "gpt2");
   file_.add_text("tokenizer.ggml.pre", "deepseek-v3");
