@@ -9,6 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/set_up.sh"
 
 folder=build
 options=(-DCMAKE_BUILD_TYPE=Release)
+targets=()
 tests=()
 runner=()
 packages=("${program_packages[@]}" "${test_packages[@]}")
@@ -22,6 +23,7 @@ case "${1:-}" in
     folder=build-thread
     options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCOTERIE_SANITIZE=thread -DCMAKE_CXX_COMPILER=clang++)
     packages+=("${clang_packages[@]}")
+    targets=(--target test_device test_engine test_models)
     tests=(-L threads)
     # clang 14's runtime cannot place its shadow memory where newer kernels randomise addresses more widely.
     runner=(setarch "$(uname -m)" -R)
@@ -35,5 +37,5 @@ jobs=$(nproc)
 
 phase "set-up" install_missing "${packages[@]}"
 phase "configure" configure "$folder" "${options[@]}" -DCOTERIE_TESTS=ON -DCOTERIE_WERROR=ON
-phase "build" cmake --build "$folder" --parallel "$jobs"
+phase "build" cmake --build "$folder" --parallel "$jobs" "${targets[@]}"
 phase "tests" "${runner[@]}" ctest --test-dir "$folder" --output-on-failure --no-tests=error --parallel "$jobs" "${tests[@]}"
