@@ -91,7 +91,8 @@ TEST_CASE("logits and experts of every golden prompt agree with the reference in
   for (const std::string& model : golden_models()) {
     const Reference r(model);
     const Engine engine(converted(model, "F32"), exact_options());
-    for (const auto& [prompt, ids] : r.outputs.at("prompts").items()) {
+    for (const auto& entry : r.outputs.at("prompts").items()) {
+      const std::string& prompt = entry.key();
       for (const Role role : {Role::prompt, Role::decode}) {
         INFO(model, " ", prompt, role == Role::prompt ? " prompt" : " decode");
         std::vector<RouteRecord> routes;
@@ -110,9 +111,10 @@ TEST_CASE("32 greedy tokens are those of the reference") {
   for (const std::string& model : golden_models()) {
     const Reference r(model);
     const Engine engine(converted(model, "F32"), exact_options());
-    for (const auto& [prompt, expected] : r.outputs.at("greedy").items()) {
+    for (const auto& entry : r.outputs.at("greedy").items()) {
+      const std::string& prompt = entry.key();
       INFO(model, " ", prompt);
-      CHECK(greedy(engine, r.prompt(prompt), 32) == expected.at("ids").get<std::vector<Token>>());
+      CHECK(greedy(engine, r.prompt(prompt), 32) == entry.value().at("ids").get<std::vector<Token>>());
     }
   }
 }
