@@ -8,7 +8,7 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <vector>
+#include <type_traits>
 
 namespace {
 
@@ -52,6 +52,8 @@ void exercise(Bytes bytes) {
     for (int i = 0; i < A::block_size; ++i) numbers = numbers && x[i] > -1e20F && x[i] < 1e20F;
   }
   for (const float v : w) numbers = numbers && v > -1e15F && v < 1e15F;
+  // MXFP4 alone has scales beyond that range, which codes that are all zero hide: 0 * (scale * scale of x) may be no number.
+  if constexpr (std::is_same_v<F, MXFP4>) numbers = numbers && block.exponent < 178;
   const float sum = F::accumulate(block, a, 0.0F);
   if (numbers) check(is_finite(sum));
 
