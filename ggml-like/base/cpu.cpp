@@ -1,5 +1,7 @@
 #include "base/cpu.h"
 
+#include "base/control_group.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -47,15 +49,6 @@ static int number_in(const std::string& path) {
   return in >> value ? value : -1;
 }
 
-// CPUs' worth of time that the cgroup grants (cgroup v2 cpu.max: "quota period"), or a large number.
-static int cgroup_cpus() {
-  std::ifstream in("/sys/fs/cgroup/cpu.max");
-  double quota = 0;
-  double period = 0;
-  if (!(in >> quota >> period) || period <= 0) return 1 << 20;  // "max" or no such file
-  return std::max(1, static_cast<int>(quota / period + 0.5));
-}
-
 int physical_cores() {
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
@@ -67,7 +60,8 @@ int physical_cores() {
     const int core = number_in(topology + "core_id");
     cores.insert({number_in(topology + "physical_package_id"), core < 0 ? -2 - cpu : core});
   }
-  return std::max(1, std::min(static_cast<int>(cores.size()), cgroup_cpus()));
+  const double granted = group_cpu_limit().value_or(static_cast<double>(cores.size()));
+  return std::max(1, static_cast<int>(std::min(static_cast<double>(cores.size()), granted + 0.5)));
 }
 
 }  // namespace coterie

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include "base/control_group.h"
 #include "base/errors.h"
 
 #include <algorithm>
@@ -25,24 +26,11 @@ std::uint64_t system_available() {
   return unlimited;
 }
 
-// What the control group (version 2) still grants. Page cache counted as used is given back under pressure,
-// so only the anonymous part matters; memory.current alone would refuse a model whose file is cached.
-std::uint64_t group_available() {
-  std::ifstream limit_in("/sys/fs/cgroup/memory.max");
-  std::uint64_t limit = 0;
-  if (!(limit_in >> limit)) return unlimited;  // "max", or no such file
-  std::ifstream stat("/sys/fs/cgroup/memory.stat");
-  std::string name;
-  std::uint64_t value = 0;
-  std::uint64_t anonymous = 0;
-  while (stat >> name >> value)
-    if (name == "anon") anonymous = value;
-  return limit - std::min(limit, anonymous);
-}
-
 }  // namespace
 
-std::uint64_t available_memory() { return std::min(system_available(), group_available()); }
+std::uint64_t available_memory() {
+  return std::min(system_available(), group_memory_left().value_or(unlimited));
+}
 
 void require_memory(std::uint64_t bytes, const std::string& what) {
   const std::uint64_t available = available_memory();

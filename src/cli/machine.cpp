@@ -1,6 +1,8 @@
 #include "cli/machine.h"
 
+#include "base/control_group.h"
 #include "base/cpu.h"
+#include "base/memory.h"
 
 #include <sched.h>
 #include <sys/mman.h>
@@ -45,36 +47,6 @@ std::string first_line(const fs::path& path) {
   std::string line;
   std::getline(in, line);
   return line;
-}
-
-// The folders of this process's control group and of those around it (version 2).
-std::vector<fs::path> control_groups() {
-  const fs::path root = "/sys/fs/cgroup";
-  std::vector<fs::path> groups{root};
-  std::ifstream in("/proc/self/cgroup");
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with("0::/"))
-      for (fs::path p = line.substr(4); !p.empty(); p = p.parent_path()) groups.push_back(root / p);
-  return groups;
-}
-
-std::optional<std::uint64_t> memory_limit() {
-  std::optional<std::uint64_t> least;
-  for (const fs::path& group : control_groups()) {
-    std::istringstream in(first_line(group / "memory.max"));  // a number or "max"
-    if (std::uint64_t bytes = 0; in >> bytes) least = std::min(bytes, least.value_or(bytes));
-  }
-  return least;
-}
-
-std::optional<double> cpu_limit() {
-  std::optional<double> least;
-  for (const fs::path& group : control_groups()) {
-    std::istringstream in(first_line(group / "cpu.max"));  // "quota period" or "max period"
-    double quota = 0, period = 0;
-    if (in >> quota >> period && period > 0) least = std::min(quota / period, least.value_or(quota / period));
-  }
-  return least;
 }
 
 int count_nodes() {
@@ -136,8 +108,8 @@ Machine describe_machine() {
   m.numa_nodes = count_nodes();
   m.memory = kilobytes(field("/proc/meminfo", "MemTotal"));
   m.memory_free = kilobytes(field("/proc/meminfo", "MemAvailable"));
-  m.memory_limit = memory_limit();
-  m.cpu_limit = cpu_limit();
+  m.memory_limit = group_memory_limit();
+  m.cpu_limit = group_cpu_limit();
   m.huge_pages = huge_pages();
   return m;
 }
@@ -145,8 +117,7 @@ Machine describe_machine() {
 double measure_read_bandwidth(int threads) {
   constexpr std::size_t bytes = std::size_t{256} << 20;
   constexpr int passes = 5;
-  const std::uint64_t limit = memory_limit().value_or(~std::uint64_t{0});
-  if (std::min(limit, kilobytes(field("/proc/meminfo", "MemAvailable"))) < 4 * bytes) return 0;
+  if (available_memory() < 4 * bytes) return 0;
   void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return 0;
   madvise(memory, bytes, MADV_HUGEPAGE);
