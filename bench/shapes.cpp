@@ -2,9 +2,6 @@
 
 #include "base/errors.h"
 #include "base/json.h"
-#include "base/mapping.h"
-
-#include <cmath>
 
 namespace coterie::bench {
 
@@ -139,9 +136,7 @@ void check(const Shape& s) {
 }
 
 Shape read_shape(const std::string& path) {
-  const MappedFile file(path);
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const Json config = parse_json(text, {1 << 20, 32}, path);
+  const Json config = read_json(path, {1 << 20, 32});
   if (!config.is_object()) throw FileError(path + ": expected a JSON object with the keys of a config.json");
   Shape s = shapes[0];
   s.name = path;

@@ -309,9 +309,7 @@ const SafeTensor& SafeTensors::get(const std::string& name) const {
 }
 
 void SafeTensors::check_io() const {
-  for (const auto& file : files_)
-    if (file->failed())
-      throw FileError(file->path() + ": a page could not be read (truncated, replaced or disk error)");
+  for (const auto& file : files_) file->check();
 }
 
 bool is_float(Dtype dtype) { return info_of(dtype).decode != nullptr; }

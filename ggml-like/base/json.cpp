@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/errors.h"
+#include "base/mapping.h"
 
 #include <cstddef>
 #include <iterator>
@@ -140,6 +141,21 @@ nlohmann::ordered_json parse_json(std::string_view text, JsonLimits limits, cons
   const Cursor end{text.data() + text.size(), builder.furthest()};
   Json::sax_parse(begin, end, &builder);
   return builder.take();
+}
+
+std::string read_text(const std::string& path, std::uint64_t max_bytes) {
+  const MappedFile file(path);
+  const std::span<const std::byte> bytes = file.bytes();
+  if (bytes.size() > max_bytes)
+    throw FileError(path + ": has " + std::to_string(bytes.size()) + " bytes, at most " +
+                    std::to_string(max_bytes));
+  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  file.check();
+  return text;
+}
+
+nlohmann::ordered_json read_json(const std::string& path, JsonLimits limits) {
+  return parse_json(read_text(path, limits.max_bytes), limits, path);
 }
 
 }  // namespace coterie

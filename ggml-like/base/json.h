@@ -17,6 +17,10 @@ struct JsonLimits {
   int max_depth;
 };
 
+// A whole regular file; throws FileError where it cannot be read or is larger.
+std::string read_text(const std::string& path, std::uint64_t max_bytes);
+nlohmann::ordered_json read_json(const std::string& path, JsonLimits limits);
+
 nlohmann::ordered_json parse_json(std::string_view text, JsonLimits limits, const std::string& subject);
 
 }  // namespace coterie

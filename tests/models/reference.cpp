@@ -7,21 +7,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 namespace coterie::test {
 
-static nlohmann::ordered_json read_json(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  return parse_json(text, {.max_bytes = 16 << 20, .max_depth = 64}, path);
-}
-
 Reference::Reference(const std::string& name)
     : model(name),
-      outputs(read_json(golden("outputs/" + name + ".json"))),
+      outputs(read_json(golden("outputs/" + name + ".json"), {.max_bytes = 16 << 20, .max_depth = 64})),
       tensors(golden("outputs/" + name + ".safetensors")) {}
 
 std::vector<Token> Reference::prompt(const std::string& name) const {
