@@ -6,14 +6,8 @@
 #include "cli/terminal.h"
 
 #include <cstdio>
-#include <filesystem>
 
 namespace coterie::cli {
-
-static void report(const std::string& path) {
-  std::fprintf(stderr, "wrote %s, %s\n", printable(path).c_str(),
-               human_bytes(std::filesystem::file_size(path)).c_str());
-}
 
 static int convert_folder(Args& args) {
   convert::ConvertOptions options;
@@ -32,18 +26,15 @@ static int convert_folder(Args& args) {
   {
     const Interrupt interrupt;
     Progress progress;
-    options.progress = [&](std::uint64_t done, std::uint64_t total) {
-      if (Interrupt::requested()) throw Error("interrupted, nothing written", 130);
-      progress.show(static_cast<double>(done) / static_cast<double>(total), "converting");
-    };
+    options.progress = interruptible(progress, "converting");
     options.note = [&](const std::string& line) {
       progress.clear();
       std::fprintf(stderr, "note: %s\n", printable(line).c_str());
     };
     wrote_mtp = convert::convert(options);
   }
-  report(options.to);
-  if (wrote_mtp) report(beside);
+  report_written(options.to);
+  if (wrote_mtp) report_written(beside);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/errors.h"
 #include "base/json.h"
+#include "cli/terminal.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -65,6 +66,11 @@ bool is_folder(const std::string& path) {
 }
 
 bool is_gguf_name(const std::string& path) { return path.ends_with(".gguf"); }
+
+void report_written(const std::string& path) {
+  std::fprintf(stderr, "wrote %s, %s\n", printable(path).c_str(),
+               human_bytes(std::filesystem::file_size(path)).c_str());
+}
 
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::pair<const char*, double> units[] = {{"GiB", 0x1p30}, {"MiB", 0x1p20}, {"KiB", 0x1p10}};

@@ -21,6 +21,7 @@ std::vector<Token> token_ids(const nlohmann::ordered_json& json, std::size_t n_v
 bool is_folder(const std::string& path);
 bool is_gguf_name(const std::string& path);  // ends in .gguf
 
+void report_written(const std::string& path);  // one line on stderr: name and size
 std::string human_bytes(std::uint64_t bytes);  // "1.83 GiB"
 
 }  // namespace coterie::cli

@@ -7,7 +7,6 @@
 #include "cli/terminal.h"
 
 #include <cstdio>
-#include <filesystem>
 #include <string>
 
 namespace coterie::cli {
@@ -47,14 +46,10 @@ int synth(Args& args) {
   {
     const Interrupt interrupt;
     Progress progress;
-    options.progress = [&](std::uint64_t done, std::uint64_t total) {
-      if (Interrupt::requested()) throw Error("interrupted, nothing written", 130);
-      progress.show(static_cast<double>(done) / static_cast<double>(total), "writing");
-    };
+    options.progress = interruptible(progress, "writing");
     bench::synthesize(options);
   }
-  std::fprintf(stderr, "wrote %s, %s\n", printable(options.to).c_str(),
-               human_bytes(std::filesystem::file_size(options.to)).c_str());
+  report_written(options.to);
   return 0;
 }
 

@@ -83,6 +83,14 @@ void Progress::clear() {
   shown_ = false;
 }
 
+std::function<void(std::uint64_t done, std::uint64_t total)> interruptible(Progress& progress,
+                                                                           const char* what) {
+  return [&progress, what](std::uint64_t done, std::uint64_t total) {
+    if (Interrupt::requested()) throw Error("interrupted, nothing written", 130);
+    progress.show(static_cast<double>(done) / static_cast<double>(total), what);
+  };
+}
+
 // Why stdout failed first; the stream itself only keeps that it did.
 static int stdout_reason = 0;
 

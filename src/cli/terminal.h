@@ -2,7 +2,9 @@
 // full disks.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -49,8 +51,13 @@ class Progress {
   double last_ = -1;
 };
 
-// Flushes stdout; throws DiskFullError or Error when something written there was lost.
+// Shows how far a work of known size is; throws Error with exit code 130 once the user has pressed Ctrl-C. For work that
+// leaves nothing behind when it is ended so.
+std::function<void(std::uint64_t done, std::uint64_t total)> interruptible(Progress& progress,
+                                                                           const char* what);
+
 void flush_stdout();  // remembers why it failed, for check_stdout()
+// Flushes stdout; throws DiskFullError or Error when something written there was lost.
 void check_stdout();
 
 }  // namespace coterie::cli
