@@ -29,7 +29,7 @@ struct RouteRecord {
 };
 
 struct ModelSizes {
-  std::int64_t n_vocab, n_layers, dim, context_length;
+  std::int64_t n_vocab, context_length;
 };
 
 struct StateOptions {

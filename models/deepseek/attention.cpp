@@ -22,10 +22,7 @@ void project(Cpu& cpu, const AttentionWeights& w, const Config& c, State& s, std
     return;
   }
   cpu.matmul({{w.attn_q_a, s.q_a.floats(), c.q_lora_rank}, kv}, s.h, n_tokens);
-  cpu.rms_norm({s.q_a.floats(), c.q_lora_rank, w.attn_q_a_norm, c.q_lora_rank, c.norm_eps, s.q_a.floats(),
-                c.q_lora_rank},
-               n_tokens);
-  s.q_a.changed();
+  cpu.rms_norm(s.q_a.floats(), w.attn_q_a_norm, c.norm_eps, n_tokens, s.q_a);
   cpu.matmul({{w.attn_q_b, s.q.data(), q_width}}, s.q_a, n_tokens);
 }
 
@@ -151,7 +148,7 @@ void attend_decompressed(Cpu& cpu, const AttentionWeights& w, const Config& c, S
   const std::int64_t qk = c.nope + c.rope;
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   const std::int64_t end = step.position + n_tokens;
-  cpu.team().run(static_cast<int>((end + attention_block - 1) / attention_block), [&](int block, int) {
+  cpu.team().run(blocks_of(end, attention_block), [&](int block, int) {
     const std::int64_t first = static_cast<std::int64_t>(block) * attention_block;
     const int n = static_cast<int>(std::min<std::int64_t>(attention_block, end - first));
     float* to = s.latents.floats(first);
@@ -203,8 +200,7 @@ void attention_layer(Cpu& cpu, const AttentionWeights& w, const Config& c, State
                      const Step& step) {
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   CacheRows& cache = s.cache[static_cast<std::size_t>(layer)];
-  cpu.rms_norm({s.x.data(), c.dim, w.attn_norm, c.dim, c.norm_eps, s.h.floats(), c.dim}, n_tokens);
-  s.h.changed();
+  cpu.rms_norm(s.x.data(), w.attn_norm, c.norm_eps, n_tokens, s.h);
   project(cpu, w, c, s, n_tokens);
   rotate_and_store(cpu, w, c, s, cache, step);
   if (step.role == Role::decode)

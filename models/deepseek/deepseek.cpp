@@ -9,8 +9,7 @@
 namespace coterie::deepseek {
 
 State::State(Cpu& cpu, const Config& c, const StateOptions& o)
-    : options(o),
-      x(o.max_tokens * c.dim, "activations"),
+    : x(o.max_tokens * c.dim, "activations"),
       h(o.max_tokens, c.dim, "activations"),
       q_a(o.max_tokens, c.q_lora_rank, "activations"),
       q(o.max_tokens * c.n_heads * (c.nope + c.rope), "activations"),
@@ -40,7 +39,7 @@ State::State(Cpu& cpu, const Config& c, const StateOptions& o)
 
 DeepSeek::DeepSeek(const gguf::Reader& file)
     : config_(read_config(file)), weights_(read_weights(file, config_)) {
-  sizes_ = {config_.n_vocab, config_.n_layers, config_.dim, config_.context_length};
+  sizes_ = {config_.n_vocab, config_.context_length};
 }
 
 std::unique_ptr<ModelState> DeepSeek::new_state(Cpu& cpu, const StateOptions& options) const {
@@ -58,18 +57,15 @@ void DeepSeek::forward(Cpu& cpu, ModelState& state, const Step& step) const {
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
     attention_layer(cpu, w.attention, c, s, layer, step);
     if (layer < c.n_dense_layers) {
-      cpu.rms_norm({s.x.data(), c.dim, w.ffn_norm, c.dim, c.norm_eps, s.h.floats(), c.dim}, n_tokens);
-      s.h.changed();
+      cpu.rms_norm(s.x.data(), w.ffn_norm, c.norm_eps, n_tokens, s.h);
       s.feed_forward.dense(cpu, w.dense, s.h, n_tokens, s.x.data());
     } else {
       moe_layer(cpu, w.moe, w.ffn_norm, c, s, layer, step);
     }
   }
   if (step.n_logits == 0) return;
-  cpu.rms_norm({s.x.data() + (n_tokens - step.n_logits) * c.dim, c.dim, weights_.output_norm, c.dim,
-                c.norm_eps, s.h.floats(), c.dim},
-               step.n_logits);
-  s.h.changed();
+  cpu.rms_norm(s.x.data() + (n_tokens - step.n_logits) * c.dim, weights_.output_norm, c.norm_eps,
+               step.n_logits, s.h);
   cpu.matmul({{weights_.output, step.logits, c.n_vocab}}, s.h, step.n_logits);
 }
 

@@ -89,8 +89,7 @@ void moe_layer(Cpu& cpu, const MoeWeights& w, const float* norm, const Config& c
                std::int64_t layer, const Step& step) {
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   const Routing& r = c.routing;
-  cpu.rms_norm({s.x.data(), c.dim, norm, c.dim, c.norm_eps, s.h.floats(), c.dim}, n_tokens);
-  s.h.changed();
+  cpu.rms_norm(s.x.data(), norm, c.norm_eps, n_tokens, s.h);
   cpu.matmul({{w.ffn_gate_inp, s.scores.data(), r.n_experts}}, s.h, n_tokens);
   cpu.team().run(static_cast<int>(n_tokens), [&](int token, int worker) {
     const auto at = static_cast<std::size_t>(token * r.n_used);

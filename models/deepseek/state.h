@@ -13,7 +13,6 @@ namespace coterie::deepseek {
 struct State : ModelState {
   State(Cpu& cpu, const Config& c, const StateOptions& options);
 
-  StateOptions options;
   std::vector<CacheRows>
       cache;  // per layer [P, kv_lora_rank + rope]: the normalised latent, then the rotated shared key
 

@@ -90,7 +90,7 @@ Config read_config(const gguf::Reader& f) {
 
 Llama::Llama(const gguf::Reader& file) : config_(read_config(file)) {
   read_weights(file);
-  sizes_ = {config_.n_vocab, config_.n_layers, config_.dim, config_.context_length};
+  sizes_ = {config_.n_vocab, config_.context_length};
 }
 
 void Llama::read_weights(const gguf::Reader& file) {
@@ -163,8 +163,7 @@ void Llama::attention_layer(Cpu& cpu, const LayerWeights& w, State& s, std::int6
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   const std::int64_t k_width = c.n_kv_heads * c.head_dim;
   const std::int64_t v_width = c.n_kv_heads * c.v_dim;
-  cpu.rms_norm({s.x.data(), c.dim, w.attn_norm, c.dim, c.norm_eps, s.h.floats(), c.dim}, n_tokens);
-  s.h.changed();
+  cpu.rms_norm(s.x.data(), w.attn_norm, c.norm_eps, n_tokens, s.h);
   cpu.matmul({{w.attn_q, s.q.data(), c.n_heads * c.head_dim},
               {w.attn_k, s.k.data(), k_width},
               {w.attn_v, s.v.data(), v_width}},
@@ -194,15 +193,11 @@ void Llama::forward(Cpu& cpu, ModelState& state, const Step& step) const {
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
     const LayerWeights& w = layers_[static_cast<std::size_t>(layer)];
     attention_layer(cpu, w, s, layer, step);
-    cpu.rms_norm({s.x.data(), c.dim, w.ffn_norm, c.dim, c.norm_eps, s.h.floats(), c.dim}, n_tokens);
-    s.h.changed();
+    cpu.rms_norm(s.x.data(), w.ffn_norm, c.norm_eps, n_tokens, s.h);
     s.feed_forward.dense(cpu, w.ffn, s.h, n_tokens, s.x.data());
   }
   if (step.n_logits == 0) return;
-  cpu.rms_norm({s.x.data() + (n_tokens - step.n_logits) * c.dim, c.dim, output_norm_, c.dim, c.norm_eps,
-                s.h.floats(), c.dim},
-               step.n_logits);
-  s.h.changed();
+  cpu.rms_norm(s.x.data() + (n_tokens - step.n_logits) * c.dim, output_norm_, c.norm_eps, step.n_logits, s.h);
   cpu.matmul({{output_, step.logits, c.n_vocab}}, s.h, step.n_logits);
 }
 

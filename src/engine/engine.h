@@ -27,7 +27,6 @@ struct EngineOptions {
   std::int64_t context = 0;  // cache rows a session may use; 0: the file's context length, at most 16384
   CacheType cache = CacheType::f16;
   const Kernels* kernels = nullptr;                                 // null: what COTERIE_ISA or the CPU says
-  std::function<void(const std::string&)> log;                      // may be empty
   std::function<void(double fraction, const char* what)> progress;  // while loading; may be empty
 };
 

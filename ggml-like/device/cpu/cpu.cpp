@@ -7,21 +7,16 @@
 
 namespace coterie {
 
-namespace {
-
-// About this many weight bytes per task: small enough that a thread which loses its core delays little, large
-// enough that claiming costs nothing and the stream of rows stays long.
-constexpr std::int64_t task_bytes = 96 << 10;
-
-int rows_per_task(const Matrix& w) {
+std::int64_t rows_per_task(const Matrix& w) {
+  // About this many weight bytes: small enough that a thread which loses its core delays little, large enough that
+  // claiming costs nothing and the stream of rows stays long.
+  constexpr std::int64_t task_bytes = 96 << 10;
   const std::int64_t rows =
       std::clamp<std::int64_t>(task_bytes / std::max<std::int64_t>(1, w.row_bytes()), 16, 256);
-  return static_cast<int>(rows & ~std::int64_t{15});
+  return rows & ~std::int64_t{15};
 }
 
-int blocks_of(std::int64_t n, std::int64_t block) { return static_cast<int>((n + block - 1) / block); }
-
-}  // namespace
+int row_tasks(const Matrix& w) { return blocks_of(w.rows, rows_per_task(w)); }
 
 std::int64_t activation_bytes(ActivationKind kind, std::int64_t n) {
   if (kind == ActivationKind::act32) return n / Act32::block_size * static_cast<std::int64_t>(sizeof(Act32));
@@ -61,9 +56,10 @@ void Cpu::embed(const Matrix& table, std::span<const std::int32_t> ids, float* x
   });
 }
 
-void Cpu::rms_norm(const NormArgs& a, std::int64_t n_tokens) {
+void Cpu::rms_norm(const float* x, const float* weight, float eps, std::int64_t n_tokens, Activations& y) {
+  y.changed();
   team_.run(static_cast<int>(n_tokens), [&](int token, int) {
-    kernels_.rms_norm(a.x + token * a.x_stride, a.weight, a.n, a.eps, a.y + token * a.y_stride);
+    kernels_.rms_norm(x + token * y.n(), weight, y.n(), eps, y.floats(token));
   });
 }
 
@@ -116,14 +112,14 @@ void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::i
   int n_tasks = 0;
   for (const Product& p : products) {
     quantize(x, p.w.format->activation, n_tokens);
-    n_tasks += blocks_of(p.w.rows, rows_per_task(p.w));
+    n_tasks += row_tasks(p.w);
   }
   team_.run(n_tasks, [&](int task, int) {
     const Product* p = products.begin();
-    for (int tasks; task >= (tasks = blocks_of(p->w.rows, rows_per_task(p->w))); ++p) task -= tasks;
-    const int step = rows_per_task(p->w);
-    const std::int64_t first = static_cast<std::int64_t>(task) * step;
-    const int n_rows = static_cast<int>(std::min<std::int64_t>(step, p->w.rows - first));
+    for (int tasks; task >= (tasks = row_tasks(p->w)); ++p) task -= tasks;
+    const std::int64_t step = rows_per_task(p->w);
+    const std::int64_t first = task * step;
+    const int n_rows = static_cast<int>(std::min(step, p->w.rows - first));
     const Activations::Form form = x.form(p->w.format->activation);
     rows(p->w, first, n_rows, form.data, form.token_bytes, static_cast<int>(n_tokens), p->y + first,
          p->y_stride);

@@ -63,17 +63,8 @@ class Cpu {
 
   // x[token] = row ids[token] of the table, as floats.
   void embed(const Matrix& table, std::span<const std::int32_t> ids, float* x);
-  // y[token] = rms_norm(x[token]) * weight; rows x_stride and y_stride floats apart.
-  struct NormArgs {
-    const float* x;
-    std::int64_t x_stride;
-    const float* weight;  // [n]
-    std::int64_t n;
-    float eps;
-    float* y;
-    std::int64_t y_stride;
-  };
-  void rms_norm(const NormArgs& a, std::int64_t n_tokens);
+  // y[token] = rms_norm(x[token]) * weight; x [tokens, n], the width of y.
+  void rms_norm(const float* x, const float* weight, float eps, std::int64_t n_tokens, Activations& y);
   // y[i] += x[i].
   void add(const float* x, std::int64_t n, float* y);
   // Several products of the same input as one task list.
@@ -104,6 +95,11 @@ class Cpu {
   Team& team_;
   std::vector<Buffer<float>> scratch_;
 };
+
+// Rows of a matrix are handed out in pieces of so many (the last may be shorter), in so many tasks.
+std::int64_t rows_per_task(const Matrix& w);
+int row_tasks(const Matrix& w);
+inline int blocks_of(std::int64_t n, std::int64_t block) { return static_cast<int>((n + block - 1) / block); }
 
 // Bytes of n values in an activation form.
 std::int64_t activation_bytes(ActivationKind kind, std::int64_t n);

@@ -13,14 +13,6 @@ constexpr std::int64_t inner_rows = 256;
 
 constexpr std::int64_t float_bytes = sizeof(float);
 
-int blocks_of(std::int64_t n, std::int64_t block) { return static_cast<int>((n + block - 1) / block); }
-
-// Rows of the down matrix per task; see Cpu::matmul for the size.
-std::int64_t down_rows(const Matrix& down) {
-  return std::clamp<std::int64_t>((96 << 10) / std::max<std::int64_t>(1, down.row_bytes()), 16, 256) &
-         ~std::int64_t{15};
-}
-
 }  // namespace
 
 FeedForwardRunner::FeedForwardRunner(Cpu& cpu, const Sizes& sizes) : sizes_(sizes) {
@@ -112,7 +104,7 @@ void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens
     cpu.quantize(h, job.gate.format->activation, n_tokens);
     cpu.quantize(h, job.up.format->activation, n_tokens);
     up_tasks += blocks_of(job.gate.rows, inner_rows);
-    down_tasks += blocks_of(job.down.rows, down_rows(job.down));
+    down_tasks += row_tasks(job.down);
   }
   cpu.team().run(up_tasks, [&](int task, int worker) {
     const Job* job = jobs_.data();
@@ -121,10 +113,10 @@ void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens
   });
   cpu.team().run(down_tasks, [&](int task, int) {
     const Job* job = jobs_.data();
-    for (int tasks; task >= (tasks = blocks_of(job->down.rows, down_rows(job->down))); ++job) task -= tasks;
+    for (int tasks; task >= (tasks = row_tasks(job->down)); ++job) task -= tasks;
     const Matrix& down = job->down;
-    const std::int64_t first = task * down_rows(down);
-    cpu.rows(down, first, static_cast<int>(std::min(down_rows(down), down.rows - first)), job->inner,
+    const std::int64_t first = task * rows_per_task(down);
+    cpu.rows(down, first, static_cast<int>(std::min(rows_per_task(down), down.rows - first)), job->inner,
              activation_bytes(down.format->activation, down.n), job->count,
              out_.data() + job->first * sizes_.dim + first, sizes_.dim);
   });
