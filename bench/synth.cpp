@@ -3,6 +3,7 @@
 #include "base/errors.h"
 #include "base/half.h"
 #include "gguf/writer.h"
+#include "kernels/kernels.h"
 #include "quantize/fallback.h"
 
 #include <algorithm>
@@ -30,7 +31,7 @@ std::vector<std::byte> encoded_pool(const FormatInfo& f, float deviation, std::m
   std::vector<float> weights(static_cast<std::size_t>(pool_blocks * f.block_size));
   for (float& w : weights) w = gauss(random);
   std::vector<std::byte> pool(static_cast<std::size_t>(pool_blocks * f.block_bytes));
-  f.encode(weights.data(), static_cast<std::int64_t>(weights.size()), pool.data());
+  kernels().encode[f.index](weights.data(), nullptr, static_cast<std::int64_t>(weights.size()), pool.data());
   return pool;
 }
 

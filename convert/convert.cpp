@@ -3,6 +3,7 @@
 #include "base/errors.h"
 #include "base/output_file.h"
 #include "gguf/writer.h"
+#include "kernels/kernels.h"
 
 #include <omp.h>
 #include <algorithm>
@@ -80,7 +81,7 @@ class Output {
     for (std::int64_t i = 0; i < n; ++i) {
       float* row = row_of_thread_[static_cast<std::size_t>(omp_get_thread_num())].data();
       t.source.row(first + i, row);
-      t.format->encode(row, columns, chunk_.data() + i * row_bytes);
+      kernels().encode[t.format->index](row, nullptr, columns, chunk_.data() + i * row_bytes);
     }
   }
 

@@ -3,6 +3,6 @@
 
 namespace coterie {
 
-void BF16::encode(const float* w, Block& b) { b.value.bits = float_to_bf16(*w); }
+void BF16::encode(const float* w, const float* /*importance*/, Block& b) { b.value.bits = float_to_bf16(*w); }
 
 }  // namespace coterie

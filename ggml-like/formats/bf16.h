@@ -24,7 +24,7 @@ struct BF16 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.value); }
 
-  static void encode(const float* w, Block& b);
+  static void encode(const float* w, const float* importance, Block& b);
 };
 
 }  // namespace coterie

@@ -3,6 +3,6 @@
 
 namespace coterie {
 
-void F16::encode(const float* w, Block& b) { b.value.bits = float_to_half(*w); }
+void F16::encode(const float* w, const float* /*importance*/, Block& b) { b.value.bits = float_to_half(*w); }
 
 }  // namespace coterie

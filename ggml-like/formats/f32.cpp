@@ -3,6 +3,6 @@
 
 namespace coterie {
 
-void F32::encode(const float* w, Block& b) { b.value = *w; }
+void F32::encode(const float* w, const float* /*importance*/, Block& b) { b.value = *w; }
 
 }  // namespace coterie

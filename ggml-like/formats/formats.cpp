@@ -1,6 +1,7 @@
 // The formats as a table, generated from the list.
 #include "formats/formats.h"
 
+#include "formats/encoder.h"
 #include "formats/list.h"
 
 #include <array>
@@ -33,15 +34,6 @@ bool legal_row(const std::byte* blocks, std::int64_t n) {
   return true;
 }
 
-template <class F>
-void encode_row(const float* w, std::int64_t n, std::byte* blocks) {
-  for (std::int64_t i = 0; i < n; i += F::block_size, blocks += sizeof(typename F::Block)) {
-    typename F::Block b;
-    F::encode(w + i, b);
-    std::memcpy(blocks, &b, sizeof b);
-  }
-}
-
 template <class Activation>
 constexpr ActivationKind kind_of = std::is_same_v<Activation, Act256>  ? ActivationKind::act256
                                    : std::is_same_v<Activation, Act32> ? ActivationKind::act32
@@ -54,8 +46,7 @@ constexpr FormatInfo weight_format(int index) {
                   index,         kind_of<typename F::Activation>,
                   decode_row<F>, legal_row<F>,
                   nullptr};
-  if constexpr (requires(const float* w, typename F::Block& b) { F::encode(w, b); })
-    info.encode = encode_row<F>;
+  if constexpr (Encodable<F>) info.encode = encode_row<F, Generic>;
   return info;
 }
 

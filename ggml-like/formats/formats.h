@@ -25,7 +25,9 @@ struct FormatInfo {
   ActivationKind activation;
   void (*decode)(const std::byte* blocks, std::int64_t n, float* w);  // n weights
   bool (*legal)(const std::byte* blocks, std::int64_t n);             // every block finite and legal
-  void (*encode)(const float* w, std::int64_t n, std::byte* blocks);  // nullptr: no encoder yet
+  // nullptr: no encoder. importance: how much each weight's squared error counts, n values, or nullptr: all
+  // alike. The same bytes as kernels().encode[index], which is faster.
+  void (*encode)(const float* w, const float* importance, std::int64_t n, std::byte* blocks);
 
   std::int64_t row_bytes(std::int64_t n) const { return n / block_size * block_bytes; }
 };

@@ -5,7 +5,7 @@
 
 namespace coterie {
 
-void IQ4_XS::encode(const float* w, Block& b) {
+void IQ4_XS::encode(const float* w, const float* /*importance*/, Block& b) {
   Integers u;
   const IntegerShape shape{.group = 32,
                            .code_low = -127,

@@ -47,7 +47,7 @@ struct IQ4_XS {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, Block& b);  // w [256]
+  static void encode(const float* w, const float* importance, Block& b);  // w [256]
 };
 
 }  // namespace coterie

@@ -5,7 +5,7 @@
 
 namespace coterie {
 
-void Q2_K::encode(const float* w, Block& b) {
+void Q2_K::encode(const float* w, const float* /*importance*/, Block& b) {
   Integers u;
   fit_super_block({.code_high = 3, .scale_high = 15, .has_mins = true}, w, u);
   b = {};

@@ -5,7 +5,7 @@
 
 namespace coterie {
 
-void Q3_K::encode(const float* w, Block& b) {
+void Q3_K::encode(const float* w, const float* /*importance*/, Block& b) {
   Integers u;
   fit_super_block({.code_low = -4, .code_high = 3, .scale_low = -32, .scale_high = 31}, w, u);
   b = {};

@@ -38,7 +38,7 @@ struct Q4_0 {
   // Every bit pattern of the nibbles is a weight; only the scale can be no number.
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, Block& b);  // w [32]; the largest magnitude lands on q = 0
+  static void encode(const float* w, const float* importance, Block& b);  // w [32]; the largest magnitude lands on q = 0
 };
 
 }  // namespace coterie

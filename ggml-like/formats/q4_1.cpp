@@ -8,7 +8,7 @@
 namespace coterie {
 
 // The bits of ggml's encoder: the range is cut into 15 steps.
-void Q4_1::encode(const float* w, Block& b) {
+void Q4_1::encode(const float* w, const float* /*importance*/, Block& b) {
   const auto [low_at, high_at] = std::minmax_element(w, w + 32);
   const float low = *low_at;
   const float d = (*high_at - low) / 15.0F;

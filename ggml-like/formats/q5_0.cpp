@@ -8,7 +8,7 @@
 namespace coterie {
 
 // The bits of ggml's encoder: the value of largest magnitude (the first of several) is mapped to -16.
-void Q5_0::encode(const float* w, Block& b) {
+void Q5_0::encode(const float* w, const float* /*importance*/, Block& b) {
   float extreme = 0.0F;
   for (int i = 0; i < 32; ++i)
     if (std::fabs(w[i]) > std::fabs(extreme)) extreme = w[i];

@@ -35,7 +35,7 @@ struct Q5_0 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, Block& b);  // w [32]; the largest magnitude lands on q = 0
+  static void encode(const float* w, const float* importance, Block& b);  // w [32]; the largest magnitude lands on q = 0
 };
 
 }  // namespace coterie

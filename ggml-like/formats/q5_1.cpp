@@ -8,7 +8,7 @@
 namespace coterie {
 
 // The bits of ggml's encoder: the range is cut into 31 steps.
-void Q5_1::encode(const float* w, Block& b) {
+void Q5_1::encode(const float* w, const float* /*importance*/, Block& b) {
   const auto [low_at, high_at] = std::minmax_element(w, w + 32);
   const float low = *low_at;
   const float d = (*high_at - low) / 31.0F;

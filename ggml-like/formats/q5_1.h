@@ -38,7 +38,7 @@ struct Q5_1 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void encode(const float* w, Block& b);  // w [32]
+  static void encode(const float* w, const float* importance, Block& b);  // w [32]
 };
 
 }  // namespace coterie

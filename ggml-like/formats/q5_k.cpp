@@ -5,7 +5,7 @@
 
 namespace coterie {
 
-void Q5_K::encode(const float* w, Block& b) {
+void Q5_K::encode(const float* w, const float* /*importance*/, Block& b) {
   Integers u;
   fit_super_block({.group = 32, .code_high = 31, .scale_high = 63, .has_mins = true}, w, u);
   b = {};

@@ -48,7 +48,7 @@ struct Q5_K {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void encode(const float* w, Block& b);  // w [256]
+  static void encode(const float* w, const float* importance, Block& b);  // w [256]
 };
 
 }  // namespace coterie

@@ -5,7 +5,7 @@
 
 namespace coterie {
 
-void Q6_K::encode(const float* w, Block& b) {
+void Q6_K::encode(const float* w, const float* /*importance*/, Block& b) {
   Integers u;
   fit_super_block({.code_low = -32, .code_high = 31, .scale_low = -128, .scale_high = 127}, w, u);
   b = {};

@@ -9,7 +9,7 @@ namespace coterie {
 
 // The bits of ggml's encoder: halves are rounded away from zero, and the codes belong to the scale before it
 // is rounded to half precision.
-void Q8_0::encode(const float* w, Block& b) {
+void Q8_0::encode(const float* w, const float* /*importance*/, Block& b) {
   float top = 0.0F;
   for (int i = 0; i < 32; ++i) top = std::fabs(w[i]) > top ? std::fabs(w[i]) : top;
   const float d = top / 127.0F;

@@ -34,7 +34,7 @@ struct Q8_0 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, Block& b);  // w [32]
+  static void encode(const float* w, const float* importance, Block& b);  // w [32]
 };
 
 }  // namespace coterie

@@ -11,6 +11,14 @@ bool runs_avx2();
 bool runs_avx512();
 bool runs_avx512vnni();
 
+// Kernels::encode, from isa_<name>_encode.cpp.
+struct Encoders {
+  Encode by_format[max_formats];
+};
+extern const Encoders encoders_generic;
+extern const Encoders encoders_avx2;
+extern const Encoders encoders_avx512;
+
 extern const Kernels kernels_generic;
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;

@@ -9,6 +9,6 @@
 
 namespace coterie {
 
-constinit const Kernels kernels_avx2 = make_kernels<Avx2>(runs_avx2, Formats{});
+constinit const Kernels kernels_avx2 = make_kernels<Avx2>(runs_avx2, encoders_avx2, Formats{});
 
 }  // namespace coterie

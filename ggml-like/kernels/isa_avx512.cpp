@@ -9,6 +9,6 @@
 
 namespace coterie {
 
-constinit const Kernels kernels_avx512 = make_kernels<Avx512>(runs_avx512, Formats{});
+constinit const Kernels kernels_avx512 = make_kernels<Avx512>(runs_avx512, encoders_avx512, Formats{});
 
 }  // namespace coterie

@@ -9,6 +9,7 @@
 
 namespace coterie {
 
-constinit const Kernels kernels_avx512vnni = make_kernels<Avx512Vnni>(runs_avx512vnni, Formats{});
+constinit const Kernels kernels_avx512vnni =
+    make_kernels<Avx512Vnni>(runs_avx512vnni, encoders_avx512, Formats{});
 
 }  // namespace coterie

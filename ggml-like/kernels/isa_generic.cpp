@@ -3,6 +3,6 @@
 
 namespace coterie {
 
-constinit const Kernels kernels_generic = make_kernels<Generic>(runs_generic, Formats{});
+constinit const Kernels kernels_generic = make_kernels<Generic>(runs_generic, encoders_generic, Formats{});
 
 }  // namespace coterie

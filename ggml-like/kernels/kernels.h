@@ -13,6 +13,9 @@ namespace coterie {
 
 constexpr int max_formats = 32;
 
+// n weights, whole blocks, as FormatInfo::encode; nullptr where the format has no encoder.
+using Encode = void (*)(const float* w, const float* importance, std::int64_t n, std::byte* blocks);
+
 // y[t * y_stride + r] = dot(row r of w, x[t]) for r < n_rows, t < n_tokens.
 // Each element is one float accumulator over the blocks in ascending order (see formats/*.h, accumulate);
 // F32, F16 and BF16 rows use 32 lanes of fma and a fixed tree instead.
@@ -32,6 +35,7 @@ struct Kernels {
   const char* isa;                                                          // as in COTERIE_ISA
   bool (*runnable)();                                                       // this CPU can execute it
   void (*rows[max_formats])(const RowsArgs&);                               // by FormatInfo::index
+  const Encode* encode;                                                     // by FormatInfo::index
   void (*quantize_act256)(const float* x, std::int64_t n, std::byte* out);  // n values to n / 256 Act256
   void (*quantize_act32)(const float* x, std::int64_t n, std::byte* out);
 

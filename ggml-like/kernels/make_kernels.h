@@ -12,13 +12,14 @@
 namespace coterie {
 
 template <class Isa, class... F>
-consteval Kernels make_kernels(bool (*runnable)(), FormatList<F...>) {
+consteval Kernels make_kernels(bool (*runnable)(), const Encoders& encoders, FormatList<F...>) {
   static_assert(sizeof...(F) <= max_formats);
   using V = VectorOps<Isa>;
   return {
       .isa = Isa::name,
       .runnable = runnable,
       .rows = {Rows<F, Isa>::run...},
+      .encode = encoders.by_format,
       .quantize_act256 = Quantize<Act256, Isa>::run,
       .quantize_act32 = Quantize<Act32, Isa>::run,
       .dot = V::dot,

@@ -35,7 +35,7 @@ std::optional<Quantised> quantised() {
 std::vector<std::byte> encode(const FormatInfo& f, const std::vector<float>& x) {
   const auto n = static_cast<std::int64_t>(x.size());
   std::vector<std::byte> blocks(static_cast<std::size_t>(f.row_bytes(n)));
-  f.encode(x.data(), n, blocks.data());
+  f.encode(x.data(), nullptr, n, blocks.data());
   return blocks;
 }
 

@@ -53,7 +53,7 @@ void read_checkpoint(std::string_view rest) {
     std::vector<std::byte> encoded(static_cast<std::size_t>(t.format->row_bytes(t.shape[0])));
     for (std::int64_t r = 0; r < t.rows(); ++r) {
       t.source.row(r, row.data());
-      t.format->encode(row.data(), t.shape[0], encoded.data());
+      t.format->encode(row.data(), nullptr, t.shape[0], encoded.data());
     }
   }
 }

@@ -65,7 +65,7 @@ void exercise(Bytes bytes) {
   info.decode(row + 1, F::block_size, again);
   check(std::memcmp(w, again, sizeof w) == 0);
   check(info.legal(row + 1, F::block_size) == F::legal(block));
-  if (info.encode != nullptr) info.encode(x, F::block_size, row + 1);
+  if (info.encode != nullptr) info.encode(x, nullptr, F::block_size, row + 1);
 }
 
 }  // namespace

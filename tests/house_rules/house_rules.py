@@ -83,7 +83,7 @@ def check_isa_includes(path, text, _root):
     """What an ISA's object includes: kernels, formats, and of base only what is always inlined."""
     if not re.match(r"ggml-like/(kernels/(x86/|arm/|isa_\w+\.cpp|.*\.h)|formats/.*\.h|base/(simd|half|fp8|inline)\.h)", path):
         return
-    if path.endswith(".cpp") and "make_kernels<" not in text:
+    if path.endswith(".cpp") and not re.search("make_(kernels|encoders)<", text):
         return  # isa_list.cpp, the list of the tables, has no ISA flags
     allowed = re.compile(r"(kernels|formats)/|base/(simd|half|fp8|inline)\.h")
     for number, line in lines(text):
@@ -160,7 +160,7 @@ def check_tree(root):
 
 def leaked_symbols(nm_output, source):
     """Weak or unique symbols that do not name the tag to which `source` gives its table."""
-    tag = re.search(r"make_kernels<(\w+)>", source)[1]
+    tag = re.search(r"make_(?:kernels|encoders)<(\w+)>", source)[1]
     mangled = f"{len(tag)}{tag}"
     leaked = []
     for line in nm_output.splitlines():

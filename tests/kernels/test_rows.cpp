@@ -150,7 +150,7 @@ TEST_CASE("the tolerance above notices one wrong code in a row") {
     const std::int64_t n = 7 * f.block_size;
     Product p{f, n, 1, 1, {}, activations(f, generic_kernels(), gaussian(n, 1))};
     p.w.resize(static_cast<std::size_t>(f.row_bytes(n)));
-    f.encode(gaussian(n, 2).data(), n, p.w.data());
+    f.encode(gaussian(n, 2).data(), nullptr, n, p.w.data());
     const Expected expected = plain_dot(p, 0, 0);
     p.w[static_cast<std::size_t>(f.block_bytes) + 16] ^= std::byte{0x80};
     const double got = static_cast<double>(p.run(generic_kernels())[0]);

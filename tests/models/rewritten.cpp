@@ -26,7 +26,7 @@ static std::vector<std::byte> new_bytes(const gguf::TensorInfo& t, const FormatI
   t.format->decode(t.data, t.elements(), values.data());
   if (how.change && t.format->gguf_id == 0) how.change(t, values);
   std::vector<std::byte> bytes(static_cast<std::size_t>(format.row_bytes(t.elements())));
-  format.encode(values.data(), t.elements(), bytes.data());
+  format.encode(values.data(), nullptr, t.elements(), bytes.data());
   return bytes;
 }
 
