@@ -13,22 +13,39 @@ namespace coterie {
 // The finished file takes the place of whatever has its name: throws UsageError where that is a device, pipe or folder.
 void check_target(const std::string& path);
 
+// Throws DiskFullError where the folder of path has no room for that many more bytes.
+void check_room(const std::string& path, std::uint64_t room);
+
+std::string partial_path(const std::string& path);
+std::uint64_t allocated_bytes(const std::string& path);  // on disk; 0 where there is no such file
+
+// A removed, created or renamed name is durable only once its folder has been synced.
+void sync_folder_of(const std::string& path);
+
+// What becomes of PATH.partial when it is not committed. One that is kept is also found again: the constructor opens what an
+// earlier process has left.
+enum class Unfinished { removed, kept };
+
 class OutputFile {
  public:
-  // Checks the target and creates PATH.partial; room: bytes that will be written, 0 if unknown. Throws DiskFullError when they do
-  // not fit.
-  explicit OutputFile(const std::string& path, std::uint64_t room = 0);
-  ~OutputFile();  // without commit(): removes PATH.partial
+  // Checks the target and opens PATH.partial; room: bytes that the file will have, 0 if unknown. Throws DiskFullError when
+  // they do not fit.
+  explicit OutputFile(const std::string& path, std::uint64_t room = 0,
+                      Unfinished unfinished = Unfinished::removed);
+  ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
   void write_at(std::uint64_t offset,
                 std::span<const std::byte> bytes);  // threads may write different ranges at once
+  void sync();                                      // what has been written is on disk
   void commit();                                    // sync, rename to PATH, sync the directory
+  void discard();                                   // removes PATH.partial
 
  private:
   std::string path_;
   std::string partial_;
+  Unfinished unfinished_;
   int fd_ = -1;
 };
 

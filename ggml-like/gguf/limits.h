@@ -17,6 +17,7 @@ inline constexpr std::uint64_t array_elements = 16 << 20;
 inline constexpr std::uint64_t alignment_min = 8;
 inline constexpr std::uint64_t alignment_max = 64 << 10;
 inline constexpr std::uint32_t dims = 4;
+inline constexpr std::uint64_t written_parts = 1000;  // a reader opens them all at once
 inline constexpr std::uint64_t parts = 99'999;  // five digits in the name of a split
 
 // The smallest entries there can be: length of the name, type and value; length, dimension count, type and

@@ -8,9 +8,13 @@
 //   file.write(embd, 0, bytes);           // any tensor, any order, any thread
 //   file.commit();                        // PATH.partial becomes PATH
 //
-// Until commit() the target name is untouched; a Writer destroyed before removes its partial file. Bytes are
-// laid out as llama.cpp's writer does (version 3, tensors in the order declared, each padded to the
+// Until commit() the target name is untouched; a Writer destroyed before removes its partial file. For work of hours there
+// is the Journal (journal.h), which takes the place of begin_data() and commit() and goes on where a killed process stopped.
+// Bytes are laid out as llama.cpp's writer does (version 3, tensors in the order declared, each padded to the
 // alignment, the last one too). The alignment is 32 unless the key general.alignment says otherwise.
+//
+// With a size limit the file comes in parts as llama.cpp splits it: OUT-00001-of-00003.gguf with all keys, the others with
+// split.no, split.count and split.tensors.count only; what fits one part is one ordinary file. A tensor is never divided.
 #pragma once
 
 #include "base/output_file.h"
@@ -60,12 +64,14 @@ inline constexpr ValueType value_type_of<bool> = ValueType::boolean;
 template <class T>
 concept Number = (value_type_of<T> != ValueType::string);
 
+class Journal;
 
 class Writer {
  public:
-  explicit Writer(const std::string& path);  // no file is made before begin_data()
+  explicit Writer(const std::string& path,
+                  std::uint64_t most_bytes_per_part = 0);  // 0: one part. No file is made yet
 
-  // Keys, in the order of the calls; a key given twice, or after begin_data(), is an Error.
+  // Keys, in the order of the calls; a key given twice, or after lay_out(), is an Error.
   template <Number T>
   void add(std::string_view key, std::type_identity_t<T> value) {
     add(key, Value{value_type_of<T>, value_type_of<T>, 1, std::as_bytes(std::span(&value, 1))});
@@ -82,39 +88,64 @@ class Writer {
   // tensor's index.
   int add_tensor(std::string_view name, std::span<const std::int64_t> shape, const FormatInfo& format);
 
-  // Writes the metadata to PATH.partial. Throws DiskFullError where the disk has no room for the whole file.
-  void begin_data();
-  std::uint64_t file_bytes() const;  // of the finished file; valid after begin_data()
-  std::uint64_t tensor_bytes(int tensor) const { return tensors_[static_cast<std::size_t>(tensor)].bytes; }
+  // Metadata is complete: from here on sizes and names of the parts are known. Nothing is written yet.
+  void lay_out();
+  std::uint64_t file_bytes() const;        // of all parts
+  std::vector<std::string> paths() const;  // of the finished parts
+  int tensor_count() const { return static_cast<int>(tensors_.size()); }
+  std::uint64_t tensor_bytes(int tensor) const { return slot(tensor).bytes; }
+  std::uint64_t data_bytes() const;  // of all tensors
 
-  // Bytes of a tensor's data at an offset within it. Threads may write different ranges at once.
+  // Lays out, and writes the metadata to PATH.partial. Throws DiskFullError where the disk has no room for the whole file.
+  void begin_data();
+
+  // How many bytes at the front of a tensor's data need not be written again: 0 unless a journal found them done.
+  std::uint64_t done(int tensor) const { return slot(tensor).done; }
+
+  // Bytes of a tensor's data at an offset within it. Threads may write different ranges at once. Under a journal a tensor's
+  // ranges should come in ascending order, whole rows: what lies behind a gap is not found done again.
   void write(int tensor, std::uint64_t offset, std::span<const std::byte> bytes);
 
   // Every byte of every tensor has been written: sync, rename, sync the directory.
   void commit();
 
  private:
+  friend class Journal;
+
   struct Slot {
     std::string name;
     std::vector<std::int64_t> shape;
     const FormatInfo* format;
     std::uint64_t bytes;
-    std::uint64_t offset;  // from the start of the data section
+    std::size_t part = 0;
+    std::uint64_t offset = 0;  // from the start of the part's data section
+    std::uint64_t done = 0;
+  };
+  struct Part {
+    std::string path;
+    std::vector<std::byte> metadata;  // padded to where the data start; released once written
+    std::uint64_t data_start = 0;
+    std::uint64_t data_bytes = 0;
+    std::unique_ptr<OutputFile> file;  // from begin_data() on
   };
 
+  const Slot& slot(int tensor) const { return tensors_.at(static_cast<std::size_t>(tensor)); }
   void claim_name(const char* kind, std::string_view name);
-  std::vector<std::byte> lay_out();
+  void check_whole() const;  // throws Error where tensor data are missing
+  std::size_t divide();
+  void encode_metadata(std::size_t part, std::size_t n_parts);
+  void open_part(Part& part, Unfinished unfinished);
 
   std::string path_;
+  std::uint64_t most_bytes_per_part_;
   std::uint64_t alignment_ = 32;
   std::uint64_t n_keys_ = 0;
   std::vector<std::byte> keys_;  // encoded
   std::vector<Slot> tensors_;
   std::unordered_set<std::string> names_;  // of keys and tensors, with their kind
-  std::uint64_t data_start_ = 0;
-  std::uint64_t data_bytes_ = 0;
+  std::vector<Part> parts_;                // from lay_out() on
   std::atomic<std::uint64_t> written_{0};
-  std::unique_ptr<OutputFile> file_;  // from begin_data() on
+  Journal* journal_ = nullptr;
 };
 
 }  // namespace coterie::gguf

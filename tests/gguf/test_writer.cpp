@@ -114,7 +114,7 @@ TEST_CASE("wrong use is refused by name") {
         }).find("power of two") != std::string::npos);
   file.begin_data();
   CHECK(failure(file, [](Writer& w) { w.add<float>("l", 1); }) ==
-        path + ": key l: added after the metadata were written");
+        path + ": key l: added after the metadata were complete");
   CHECK(failure(file, [](Writer& w) { w.write(0, 130, std::vector<std::byte>(7)); }) ==
         path + ": tensor t: 7 bytes at offset 130 of 136");
 }
