@@ -5,6 +5,8 @@
 #include "gguf/reader.h"
 #include "models/deepseek/deepseek.h"
 #include "models/llama/llama.h"
+#include "models/qwen2/qwen2.h"
+#include "models/qwen3moe/qwen3moe.h"
 
 #include <string>
 
@@ -25,6 +27,8 @@ struct Architecture {
 constexpr Architecture architectures[] = {
     {"deepseek2", make<deepseek::DeepSeek>},
     {"llama", make<llama::Llama>},
+    {"qwen2", make<qwen2::Qwen2>},
+    {"qwen3moe", make<qwen3moe::Qwen3Moe>},
 };
 
 }  // namespace

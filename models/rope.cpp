@@ -97,4 +97,15 @@ void rotate(const float* table, std::int64_t n_pairs, float* x) {
   }
 }
 
+void rotate_halves(const float* table, std::int64_t n_pairs, float* x) {
+  for (std::int64_t i = 0; i < n_pairs; ++i) {
+    const float a = x[i];
+    const float b = x[i + n_pairs];
+    const float cos = table[2 * i];
+    const float sin = table[2 * i + 1];
+    x[i] = a * cos - b * sin;
+    x[i + n_pairs] = a * sin + b * cos;
+  }
+}
+
 }  // namespace coterie

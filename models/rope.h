@@ -1,7 +1,9 @@
-// Rotary position embedding on neighbouring pairs (2i, 2i + 1), as DeepSeek stores them and as GGUF stores
-// Llama:
+// Rotary position embedding on pairs (a, b) of a head's values:
 //
-//   x[2i] , x[2i+1]  ->  x[2i] cos - x[2i+1] sin , x[2i] sin + x[2i+1] cos,   angle = position * inv_freq[i]
+//   a, b  ->  a cos - b sin, a sin + b cos,   angle of pair i = position * inv_freq[i]
+//
+// The pairs are neighbours (2i, 2i + 1), as DeepSeek stores them and as GGUF stores Llama, or from the two
+// halves (i, i + n/2): Qwen.
 //
 // Frequencies: plain; YaRN (arXiv 2309.00071, as the DeepSeek-V3 reference computes it: the ramp holds for
 // every length); or divided by the factors that a file brings (rope_freqs.weight, Llama 3).
@@ -26,6 +28,7 @@ std::vector<float> yarn_frequencies(std::int64_t dim, float base, const YarnScal
 void rope_table(const std::vector<float>& inv_freq, std::int64_t position, std::int64_t n_tokens,
                 float* table);
 // Rotates x[0 .. 2 * n_pairs) by one token's row of the table.
-void rotate(const float* table, std::int64_t n_pairs, float* x);
+void rotate(const float* table, std::int64_t n_pairs, float* x);         // neighbours
+void rotate_halves(const float* table, std::int64_t n_pairs, float* x);  // i and i + n_pairs
 
 }  // namespace coterie

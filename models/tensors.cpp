@@ -57,4 +57,11 @@ const float* Tensors::optional_vector(const std::string& name, std::int64_t n) c
   return has(name) ? vector(name, n) : nullptr;
 }
 
+FeedForward Tensors::feed_forward(std::int64_t layer, const std::string& suffix, std::int64_t dim,
+                                  std::int64_t inner, std::int64_t count) const {
+  const auto name = [&](const char* root) { return block_name(layer, root) + suffix + ".weight"; };
+  return {matrix(name("ffn_gate"), dim, inner, count), matrix(name("ffn_up"), dim, inner, count),
+          matrix(name("ffn_down"), inner, dim, count)};
+}
+
 }  // namespace coterie

@@ -2,6 +2,7 @@
 // names the tensor, its shape and the one expected; what was fetched needs no check afterwards.
 #pragma once
 
+#include "device/cpu/feed_forward.h"
 #include "gguf/reader.h"
 #include "tensor/matrix.h"
 
@@ -23,6 +24,10 @@ class Tensors {
   // A vector of n floats, F32 in the file.
   const float* vector(const std::string& name, std::int64_t n) const;
   const float* optional_vector(const std::string& name, std::int64_t n) const;
+  // ffn_gate, ffn_up and ffn_down of a layer; suffix "_exps" (count of them, stacked) or "_shexp" for those of
+  // a mixture.
+  FeedForward feed_forward(std::int64_t layer, const std::string& suffix, std::int64_t dim,
+                           std::int64_t inner, std::int64_t count = 1) const;
 
  private:
   const gguf::TensorInfo& get(const std::string& name) const;

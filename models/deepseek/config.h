@@ -2,23 +2,12 @@
 #pragma once
 
 #include "gguf/reader.h"
+#include "models/moe.h"
 
 #include <cstdint>
 #include <vector>
 
 namespace coterie::deepseek {
-
-enum class Gating { softmax = 1, sigmoid = 2 };  // values of expert_gating_func
-
-struct Routing {
-  std::int64_t n_experts;  // routed
-  std::int64_t n_used;     // chosen per token
-  std::int64_t n_groups;   // 1: no groups
-  std::int64_t n_groups_used;
-  Gating gating;
-  bool normalize;  // chosen weights divided by their sum
-  float scale;     // then multiplied by this
-};
 
 struct Config {
   std::int64_t n_vocab, context_length;

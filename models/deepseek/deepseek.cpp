@@ -1,7 +1,6 @@
 #include "models/deepseek/deepseek.h"
 
 #include "models/deepseek/attention.h"
-#include "models/deepseek/moe.h"
 #include "models/rope.h"
 
 #include <algorithm>
@@ -19,10 +18,7 @@ State::State(Cpu& cpu, const Config& c, const StateOptions& o)
       q_latent(o.max_tokens * c.n_heads * (c.kv_lora_rank + c.rope), "activations"),
       out_latent(o.max_tokens * c.n_heads * c.kv_lora_rank, "activations"),
       latents(o.positions, c.kv_lora_rank, "decompressed cache"),
-      scores(o.max_tokens * c.routing.n_experts, "activations"),
-      routes{static_cast<int>(c.routing.n_used),
-             std::vector<int>(static_cast<std::size_t>(o.max_tokens * c.routing.n_used)),
-             std::vector<float>(static_cast<std::size_t>(o.max_tokens * c.routing.n_used))},
+      router(cpu, c.routing, o.max_tokens),
       feed_forward(cpu, {.max_tokens = o.max_tokens,
                          .dim = c.dim,
                          .per_token = c.routing.n_used,
@@ -32,7 +28,7 @@ State::State(Cpu& cpu, const Config& c, const StateOptions& o)
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer)
     cache.emplace_back(o.cache, o.positions, c.kv_lora_rank + c.rope);
   cpu.reserve_scratch(attention_scratch_floats(c, o.max_tokens));
-  cpu.reserve_scratch(c.nope * c.kv_lora_rank + choose_scratch(c.routing));
+  cpu.reserve_scratch(c.nope * c.kv_lora_rank);
   // matmul_heads quantises one head's input per worker.
   cpu.reserve_scratch(std::max(c.nope, c.kv_lora_rank) * 2);
 }
@@ -56,12 +52,14 @@ void DeepSeek::forward(Cpu& cpu, ModelState& state, const Step& step) const {
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
     const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
     attention_layer(cpu, w.attention, c, s, layer, step);
-    if (layer < c.n_dense_layers) {
-      cpu.rms_norm(s.x.data(), w.ffn_norm, c.norm_eps, n_tokens, s.h);
+    cpu.rms_norm(s.x.data(), w.ffn_norm, c.norm_eps, n_tokens, s.h);
+    if (layer < c.n_dense_layers)
       s.feed_forward.dense(cpu, w.dense, s.h, n_tokens, s.x.data());
-    } else {
-      moe_layer(cpu, w.moe, w.ffn_norm, c, s, layer, step);
-    }
+    else
+      s.feed_forward.moe(cpu,
+                         {w.moe.experts, w.moe.shared.gate ? &w.moe.shared : nullptr,
+                          s.router.choose(cpu, w.moe, s.h, layer, step)},
+                         s.h, n_tokens, s.x.data());
   }
   if (step.n_logits == 0) return;
   cpu.rms_norm(s.x.data() + (n_tokens - step.n_logits) * c.dim, weights_.output_norm, c.norm_eps,

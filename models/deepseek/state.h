@@ -28,8 +28,7 @@ struct State : ModelState {
   Buffer<float> out_latent;  // [T, heads, kv_lora_rank]
   Activations latents;       // [P, kv_lora_rank]: decompressed form, the cache as floats
 
-  Buffer<float> scores;  // [T, experts]
-  Routes routes;
+  Router router;
   FeedForwardRunner feed_forward;
 };
 

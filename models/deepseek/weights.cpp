@@ -31,21 +31,14 @@ AttentionWeights read_attention(const Tensors& t, const Config& c, std::int64_t 
   return w;
 }
 
-FeedForward read_network(const Tensors& t, std::int64_t layer, const std::string& suffix, std::int64_t dim,
-                         std::int64_t inner, std::int64_t count = 1) {
-  const auto name = [&](const char* root) { return block_name(layer, root) + suffix + ".weight"; };
-  return {t.matrix(name("ffn_gate"), dim, inner, count), t.matrix(name("ffn_up"), dim, inner, count),
-          t.matrix(name("ffn_down"), inner, dim, count)};
-}
-
 MoeWeights read_moe(const Tensors& t, const Config& c, std::int64_t layer) {
   MoeWeights w{};
   w.ffn_gate_inp = t.matrix(block_name(layer, "ffn_gate_inp.weight"), c.dim, c.routing.n_experts);
   w.exp_probs_b = t.optional_vector(block_name(layer, "exp_probs_b.bias"), c.routing.n_experts);
   if (w.exp_probs_b == nullptr)  // early files leave the suffix out
     w.exp_probs_b = t.optional_vector(block_name(layer, "exp_probs_b"), c.routing.n_experts);
-  w.experts = read_network(t, layer, "_exps", c.dim, c.expert_inner, c.routing.n_experts);
-  if (c.shared_inner > 0) w.shared = read_network(t, layer, "_shexp", c.dim, c.shared_inner);
+  w.experts = t.feed_forward(layer, "_exps", c.dim, c.expert_inner, c.routing.n_experts);
+  if (c.shared_inner > 0) w.shared = t.feed_forward(layer, "_shexp", c.dim, c.shared_inner);
   return w;
 }
 
@@ -62,7 +55,7 @@ Weights read_weights(const gguf::Reader& file, Config& c) {
     l.attention = read_attention(t, c, layer);
     l.ffn_norm = t.vector(block_name(layer, "ffn_norm.weight"), c.dim);
     if (layer < c.n_dense_layers)
-      l.dense = read_network(t, layer, "", c.dim, c.dense_inner);
+      l.dense = t.feed_forward(layer, "", c.dim, c.dense_inner);
     else
       l.moe = read_moe(t, c, layer);
     w.layers.push_back(l);

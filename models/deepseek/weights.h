@@ -23,12 +23,6 @@ struct AttentionWeights {
   Matrix attn_output;           // heads * v -> dim
 };
 
-struct MoeWeights {
-  Matrix ffn_gate_inp;          // router: dim -> experts
-  const float* exp_probs_b;     // [experts], null: no correction bias
-  FeedForward experts, shared;  // shared.gate absent: none
-};
-
 struct LayerWeights {
   AttentionWeights attention;
   const float* ffn_norm;  // [dim]

@@ -89,14 +89,17 @@ TEST_CASE("logits are the same bits for every thread count, chunk and instructio
   }
 }
 
-TEST_CASE("llama gives the same bits for threads, chunks and instruction sets") {
-  const std::string path = converted("r1-distill-llama", "Q8_0");
-  const std::vector<float> expected = run(path, {1, 512, nullptr, Role::prompt});
-  CHECK(same_bits(run(path, {3, 7, nullptr, Role::prompt}), expected));
-  // The llama forward has one attention form: roles agree too.
-  CHECK(same_bits(run(path, {2, 1, nullptr, Role::decode}), expected));
-  for (const Kernels* k : all_kernels())
-    if (k->runnable()) CHECK(same_bits(run(path, {2, 64, k, Role::prompt}), expected));
+TEST_CASE("grouped attention gives the same bits for threads, chunks and instruction sets") {
+  for (const char* model : {"r1-distill-llama", "r1-distill-qwen2", "qwen3-moe"}) {
+    INFO(model);
+    const std::string path = converted(model, "Q8_0");
+    const std::vector<float> expected = run(path, {1, 512, nullptr, Role::prompt});
+    CHECK(same_bits(run(path, {3, 7, nullptr, Role::prompt}), expected));
+    // This attention has one form: roles agree too.
+    CHECK(same_bits(run(path, {2, 1, nullptr, Role::decode}), expected));
+    for (const Kernels* k : all_kernels())
+      if (k->runnable()) CHECK(same_bits(run(path, {2, 64, k, Role::prompt}), expected));
+  }
 }
 
 TEST_CASE("the comparison above notices one flipped bit of a weight and of a logit") {

@@ -17,7 +17,8 @@ namespace {
 constexpr double tolerance = 5e-4;
 
 std::vector<std::string> golden_models() {
-  std::vector<std::string> names{"v3-fp8-mtp", "v3-yarn", "v2-lite", "v2", "r1-distill-llama"};
+  std::vector<std::string> names{"v3-fp8-mtp",       "v3-yarn",          "v2-lite",  "v2",
+                                 "r1-distill-llama", "r1-distill-qwen2", "qwen3-moe"};
   std::erase_if(names,
                 [](const std::string& name) { return !has_golden("models/" + name + "/config.json"); });
   return names;

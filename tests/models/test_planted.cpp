@@ -1,6 +1,7 @@
 // Errors that an implementation could make, planted in the model file: each one breaks the golden tolerance.
 // If one of these stops failing, the golden test no longer guards that line. Also files of older writers,
 // which must agree.
+#include "base/errors.h"
 #include "tests/models/reference.h"
 #include "tests/models/rewritten.h"
 
@@ -49,6 +50,8 @@ Rewrite tensor(const char* name, std::function<void(std::int64_t n, std::vector<
 TEST_CASE("an unchanged rewrite agrees with the reference") {
   CHECK(error_with("v3-yarn", {}) <= tolerance);
   CHECK(error_with("r1-distill-llama", {}) <= tolerance);
+  CHECK(error_with("r1-distill-qwen2", {}) <= tolerance);
+  CHECK(error_with("qwen3-moe", {}) <= tolerance);
 }
 
 TEST_CASE("routing errors are noticed") {
@@ -58,6 +61,7 @@ TEST_CASE("routing errors are noticed") {
   CHECK(error_with("v3-yarn", integer_key("expert_gating_func", 1)) > tolerance);
   CHECK(error_with("v3-yarn", number_key("expert_weights_scale", 2.49F)) > tolerance);
   CHECK(error_with("v2", integer_key("expert_group_used_count", 1)) > tolerance);
+  CHECK(error_with("qwen3-moe", integer_key("expert_used_count", 1)) > tolerance);
   CHECK(error_with("v3-yarn", {.keep_tensor = [](std::string_view name) {
                      return !name.ends_with("exp_probs_b.bias");
                    }}) > tolerance);
@@ -90,6 +94,48 @@ TEST_CASE("a wrong norm, head order or weight is noticed") {
   CHECK(error_with("v3-yarn", tensor("blk.1.ffn_down_exps.weight", [](std::int64_t, std::vector<float>& w) {
                      for (float& x : w) x *= 1.001F;
                    })) > tolerance);
+}
+
+TEST_CASE("a wrong bias, head norm or pair of halves is noticed in the Qwen models") {
+  for (const char* bias : {"blk.0.attn_q.bias", "blk.1.attn_k.bias", "blk.1.attn_v.bias"})
+    CHECK(error_with("r1-distill-qwen2",
+                     tensor(bias, [](std::int64_t, std::vector<float>& b) { b[3] += 0.05F; })) > tolerance);
+  for (const char* norm : {"blk.0.attn_q_norm.weight", "blk.1.attn_k_norm.weight"})
+    CHECK(error_with("qwen3-moe", tensor(norm, [](std::int64_t, std::vector<float>& w) { w[3] += 0.05F; })) >
+          tolerance);
+  const auto swap_halves = [](std::int64_t n, std::vector<float>& w) {
+    std::swap_ranges(w.begin(), w.begin() + n, w.begin() + 16 * n);  // values 0 and 16 of a head of 32
+  };
+  for (const char* model : {"r1-distill-qwen2", "qwen3-moe"}) {
+    CHECK(error_with(model, tensor("blk.1.attn_k.weight", swap_halves)) > tolerance);
+    CHECK(error_with(model, number_key("rope.freq_base", 10100.0F)) > tolerance);
+  }
+}
+
+TEST_CASE("a Qwen file that lacks a bias or norm, or has odd sizes, is refused by name") {
+  const auto fault = [](const std::string& model, const Rewrite& how) -> std::string {
+    try {
+      return "accepted with error " + std::to_string(error_with(model, how));
+    } catch (const ModelError& e) {
+      return e.what();
+    }
+  };
+  const auto without = [](const char* name) -> Rewrite {
+    return {.keep_tensor = [=](std::string_view tensor) { return tensor != name; }};
+  };
+  const auto names = [](const std::string& message, const char* what) {
+    INFO(message);
+    CHECK(message.find(what) != std::string::npos);
+  };
+  names(fault("r1-distill-qwen2", without("blk.1.attn_v.bias")), "tensor blk.1.attn_v.bias: missing");
+  names(fault("qwen3-moe", without("blk.0.attn_k_norm.weight")), "tensor blk.0.attn_k_norm.weight: missing");
+  names(fault("qwen3-moe", without("blk.0.ffn_gate_inp.weight")),
+        "tensor blk.0.ffn_gate_inp.weight: missing");
+  names(fault("qwen3-moe", integer_key("attention.head_count_kv", 3)),
+        "key qwen3moe.attention.head_count_kv: 3, expected a divisor of 4 heads");
+  names(fault("qwen3-moe", integer_key("qwen3moe.expert_count", 7)),
+        "tensor blk.0.ffn_gate_inp.weight: shape");
+  names(fault("r1-distill-qwen2", integer_key("feed_forward_length", 300)), "tensor blk.0.ffn_gate.weight");
 }
 
 TEST_CASE("files from before the latent keys load: joined kv_b, other key_length, no group keys") {

@@ -1,12 +1,12 @@
 // The router on small cases that can be worked out by hand.
-#include "models/deepseek/moe.h"
+#include "models/moe.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 
-namespace coterie::deepseek {
+namespace coterie {
 
 namespace {
 
@@ -79,4 +79,4 @@ TEST_CASE("not-a-number logits choose legal experts") {
   }
 }
 
-}  // namespace coterie::deepseek
+}  // namespace coterie

@@ -1,9 +1,9 @@
-#include "models/deepseek/moe.h"
+#include "models/moe.h"
 
 #include <algorithm>
 #include <limits>
 
-namespace coterie::deepseek {
+namespace coterie {
 
 namespace {
 
@@ -85,20 +85,26 @@ static void record(const Routes& routes, std::int64_t layer, std::int64_t n_toke
   }
 }
 
-void moe_layer(Cpu& cpu, const MoeWeights& w, const float* norm, const Config& c, State& s,
-               std::int64_t layer, const Step& step) {
-  const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
-  const Routing& r = c.routing;
-  cpu.rms_norm(s.x.data(), norm, c.norm_eps, n_tokens, s.h);
-  cpu.matmul({{w.ffn_gate_inp, s.scores.data(), r.n_experts}}, s.h, n_tokens);
-  cpu.team().run(static_cast<int>(n_tokens), [&](int token, int worker) {
-    const auto at = static_cast<std::size_t>(token * r.n_used);
-    choose_experts(cpu.kernels(), r, w.exp_probs_b, s.scores.data() + token * r.n_experts,
-                   cpu.scratch(worker), {&s.routes.ids[at], &s.routes.weights[at]});
-  });
-  if (step.routes != nullptr) record(s.routes, layer, n_tokens, *step.routes);
-  const FeedForward* shared = w.shared.gate ? &w.shared : nullptr;
-  s.feed_forward.moe(cpu, {w.experts, shared, s.routes}, s.h, n_tokens, s.x.data());
+Router::Router(Cpu& cpu, const Routing& routing, std::int64_t max_tokens)
+    : routing_(routing),
+      scores_(max_tokens * routing.n_experts, "activations"),
+      routes_{static_cast<int>(routing.n_used),
+              std::vector<int>(static_cast<std::size_t>(max_tokens * routing.n_used)),
+              std::vector<float>(static_cast<std::size_t>(max_tokens * routing.n_used))} {
+  cpu.reserve_scratch(choose_scratch(routing));
 }
 
-}  // namespace coterie::deepseek
+const Routes& Router::choose(Cpu& cpu, const MoeWeights& w, Activations& h, std::int64_t layer,
+                             const Step& step) {
+  const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
+  cpu.matmul({{w.ffn_gate_inp, scores_.data(), routing_.n_experts}}, h, n_tokens);
+  cpu.team().run(static_cast<int>(n_tokens), [&](int token, int worker) {
+    const auto at = static_cast<std::size_t>(token * routing_.n_used);
+    choose_experts(cpu.kernels(), routing_, w.exp_probs_b, scores_.data() + token * routing_.n_experts,
+                   cpu.scratch(worker), {&routes_.ids[at], &routes_.weights[at]});
+  });
+  if (step.routes != nullptr) record(routes_, layer, n_tokens, *step.routes);
+  return routes_;
+}
+
+}  // namespace coterie

@@ -1,0 +1,55 @@
+#include "models/qwen2/qwen2.h"
+
+#include "gguf/reader.h"
+#include "models/tensors.h"
+
+namespace coterie::qwen2 {
+
+namespace {
+
+struct State : ModelState {
+  State(Cpu& cpu, const AttentionConfig& c, std::int64_t inner, const StateOptions& o)
+      : trunk(cpu, c, o),
+        feed_forward(cpu, {.max_tokens = o.max_tokens,
+                           .dim = c.dim,
+                           .per_token = 0,
+                           .n_experts = 0,
+                           .inner = 0,
+                           .shared_inner = inner}) {}
+
+  TrunkState trunk;
+  FeedForwardRunner feed_forward;
+};
+
+}  // namespace
+
+Qwen2::Qwen2(const gguf::Reader& file)
+    : trunk_(file, {.name = "qwen2", .pairs = RopePairs::halves, .biased = true, .head_norms = false}) {
+  sizes_ = trunk_.sizes();
+  const std::int64_t inner = file.integer("qwen2.feed_forward_length", 1, 1 << 20);
+  for (std::int64_t layer = 0; layer < trunk_.n_layers(); ++layer)
+    ffn_.push_back(Tensors(file).feed_forward(layer, "", trunk_.config().dim, inner));
+}
+
+std::unique_ptr<ModelState> Qwen2::new_state(Cpu& cpu, const StateOptions& options) const {
+  return std::make_unique<State>(cpu, trunk_.config(), ffn_[0].down.n, options);
+}
+
+void Qwen2::forward(Cpu& cpu, ModelState& state, const Step& step) const {
+  State& s = static_cast<State&>(state);
+  const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
+  trunk_.embed(cpu, s.trunk, step);
+  for (std::int64_t layer = 0; layer < trunk_.n_layers(); ++layer) {
+    trunk_.attend(cpu, s.trunk, layer, step);
+    s.feed_forward.dense(cpu, ffn_[static_cast<std::size_t>(layer)], s.trunk.h, n_tokens, s.trunk.x.data());
+  }
+  trunk_.head(cpu, s.trunk, step);
+}
+
+std::int64_t Qwen2::bytes_per_token(std::int64_t position, CacheType cache) const {
+  std::int64_t bytes = trunk_.bytes_per_token(position, cache);
+  for (const FeedForward& f : ffn_) bytes += f.gate.bytes() + f.up.bytes() + f.down.bytes();
+  return bytes;
+}
+
+}  // namespace coterie::qwen2
