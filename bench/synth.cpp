@@ -2,6 +2,8 @@
 
 #include "base/errors.h"
 #include "base/half.h"
+#include "convert/architecture.h"
+#include "convert/keys.h"
 #include "gguf/writer.h"
 #include "kernels/kernels.h"
 #include "quantize/fallback.h"
@@ -20,8 +22,8 @@ namespace coterie::bench {
 
 namespace {
 
-// Blocks per pool: prime, so that no row length runs in step with it.
-constexpr std::int64_t pool_blocks = 4093;
+// Blocks per pool: prime, so that no row length runs in step with it. Every row begins at a place of its own.
+constexpr std::int64_t pool_blocks = 16381;
 
 // Formats without an encoder whose block begins with a half-precision scale: random codes under a fitting scale.
 constexpr std::array scaled_in_front{"IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"};
@@ -55,11 +57,10 @@ std::vector<std::byte> random_pool(const FormatInfo& f, float deviation, std::mt
 
 class Synthesizer {
  public:
-  explicit Synthesizer(const SynthOptions& o) : o_(o), s_(o.shape), file_(o.to), random_(o.seed) {}
+  explicit Synthesizer(const SynthOptions& o) : o_(o), config_(o.shape), file_(o.to), random_(o.seed) {}
 
   void run() {
-    keys();
-    tokenizer();
+    convert::write_keys(keys(), file_);
     tensors();
     file_.begin_data();
     for (std::size_t i = 0; i < plan_.size(); ++i) write(static_cast<int>(i));
@@ -74,22 +75,16 @@ class Synthesizer {
     Fill fill;
   };
 
-  void integer(const char* key, std::int64_t value) {
-    file_.add<std::uint32_t>(std::string("deepseek2.") + key, static_cast<std::uint32_t>(value));
-  }
-  void number(const char* key, float value) { file_.add<float>(std::string("deepseek2.") + key, value); }
-  void keys();
-  void tokenizer();
+  convert::Keys keys() const;
+  Vocabulary vocabulary() const;
   void tensors();
-  void attention(const std::string& blk);
-  void layer(std::int64_t i);
-  void add(const std::string& name, std::vector<std::int64_t> shape, const char* format,
-           Fill fill = Fill::gauss);
+  void add(const convert::TensorRule& rule, std::int64_t layer);
   const std::vector<std::byte>& pool(const Planned& p);
   void write(int tensor);
+  void fill_rows(const Planned& p);
 
   const SynthOptions& o_;
-  const Shape& s_;
+  const convert::HfConfig& config_;
   gguf::Writer file_;
   std::mt19937_64 random_;
   std::vector<Planned> plan_;
@@ -98,41 +93,16 @@ class Synthesizer {
   std::uint64_t done_ = 0;
 };
 
-void Synthesizer::keys() {
-  file_.add_text("general.architecture", "deepseek2");
-  file_.add_text("general.type", "model");
-  file_.add_text("general.name", "Random weights");
-  integer("block_count", s_.dense_layers + s_.moe_layers);
-  integer("context_length", s_.context);
-  integer("embedding_length", s_.dim);
-  integer("feed_forward_length", s_.dense_inner);
-  integer("attention.head_count", s_.heads);
-  integer("attention.head_count_kv", 1);
-  file_.add_text("deepseek2.rope.scaling.type", "yarn");
-  number("rope.scaling.factor", s_.yarn_factor);
-  integer("rope.scaling.original_context_length", s_.original_context);
-  number("rope.scaling.yarn_log_multiplier", s_.yarn_log);
-  number("rope.freq_base", s_.rope_base);
-  number("attention.layer_norm_rms_epsilon", 1e-6F);
-  integer("expert_count", s_.experts);
-  integer("expert_used_count", s_.used);
-  integer("expert_group_count", s_.groups);
-  integer("expert_group_used_count", s_.groups_used);
-  integer("expert_gating_func", s_.sigmoid ? 2 : 1);
-  integer("attention.key_length", s_.kv_lora + s_.rope);
-  integer("attention.value_length", s_.kv_lora);
-  integer("leading_dense_block_count", s_.dense_layers);
-  integer("vocab_size", s_.vocabulary);
-  if (s_.q_lora > 0) integer("attention.q_lora_rank", s_.q_lora);
-  integer("attention.kv_lora_rank", s_.kv_lora);
-  integer("attention.key_length_mla", s_.nope + s_.rope);
-  integer("attention.value_length_mla", s_.v);
-  integer("expert_feed_forward_length", s_.expert_inner);
-  integer("expert_shared_count", s_.shared);
-  number("expert_weights_scale", s_.scale);
-  file_.add<bool>("deepseek2.expert_weights_norm", s_.normalize);
-  integer("rope.dimension_count", s_.rope);
-  file_.add<std::uint32_t>("general.quantization_version", 2);
+convert::Keys Synthesizer::keys() const {
+  convert::Keys keys;
+  keys.emplace_back("general.architecture", config_.architecture->gguf_name);
+  keys.emplace_back("general.type", "model");
+  keys.emplace_back("general.name", "Random weights");
+  constexpr std::uint32_t guessed = 1024;  // LLAMA_FTYPE_GUESSED: no single type
+  convert::add_architecture_keys(config_, guessed, false, keys);
+  keys.emplace_back("general.quantization_version", std::uint32_t{2});
+  convert::add_tokenizer_keys(config_, vocabulary(), keys);
+  return keys;
 }
 
 // The byte letters of GPT-2 (its encoder.py): printable bytes stand for themselves, the others for U+0100 and on.
@@ -143,108 +113,92 @@ std::string byte_letter(int byte, int* next) {
   return {static_cast<char>(0xc0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
 }
 
-void Synthesizer::tokenizer() {
-  std::vector<std::string> tokens{"<\uff5cbegin\u2581of\u2581sentence\uff5c>",
-                                  "<\uff5cend\u2581of\u2581sentence\uff5c>", "<\uff5c\u2581pad\u2581\uff5c>"};
-  std::vector<std::int32_t> kinds(tokens.size(), 3);
+// Every byte is a token; words that no text forms fill up the rest.
+Vocabulary Synthesizer::vocabulary() const {
+  Vocabulary v;
+  v.model = "gpt2";
+  v.pre = "deepseek-v3";
+  v.tokens = {"<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>",
+              "<\uff5c\u2581pad\u2581\uff5c>"};
+  v.kinds.resize(v.tokens.size(), TokenKind::control);
   int next = 0;
-  for (int byte = 0; byte < 256; ++byte) tokens.push_back(byte_letter(byte, &next));
-  while (static_cast<std::int64_t>(tokens.size()) < s_.vocabulary)
-    tokens.push_back("w" + std::to_string(tokens.size()) + "\u0120");
-  kinds.resize(tokens.size(), 1);
-  file_.add_text("tokenizer.ggml.model", "gpt2");
-  file_.add_text("tokenizer.ggml.pre", "deepseek-v3");
-  file_.add_texts("tokenizer.ggml.tokens", tokens);
-  file_.add_array<std::int32_t>("tokenizer.ggml.token_type", kinds);
-  file_.add_texts("tokenizer.ggml.merges", std::vector<std::string>{});
-  file_.add<std::uint32_t>("tokenizer.ggml.bos_token_id", 0);
-  file_.add<std::uint32_t>("tokenizer.ggml.eos_token_id", 1);
-  file_.add<std::uint32_t>("tokenizer.ggml.padding_token_id", 2);
-  file_.add<bool>("tokenizer.ggml.add_bos_token", true);
+  for (int byte = 0; byte < 256; ++byte) v.tokens.push_back(byte_letter(byte, &next));
+  while (static_cast<std::int64_t>(v.tokens.size()) < config_.vocab)
+    v.tokens.push_back("w" + std::to_string(v.tokens.size()) + "\u0120");
+  v.kinds.resize(v.tokens.size(), TokenKind::normal);
+  v.bos = 0;
+  v.eos = 1;
+  v.pad = 2;
+  v.add_bos = true;
+  return v;
 }
 
-void Synthesizer::add(const std::string& name, std::vector<std::int64_t> shape, const char* format,
-                      Fill fill) {
-  const FormatInfo& wanted = format == nullptr ? *o_.type : *find_format(format);
-  const FormatInfo& f = quantize::format_for_rows(wanted, shape[0]);
+// The format of a tensor: norms, biases and the router stay exact.
+const FormatInfo& wanted_format(const convert::TensorRule& rule, const FormatInfo& of_experts) {
+  const std::string_view name = rule.to;
+  if (rule.columns == nullptr || name.ends_with(".ffn_gate_inp.weight")) return *find_format("F32");
+  if (convert::is_stacked(rule)) return of_experts;
+  return *find_format(name == "output.weight" ? "Q6_K" : "Q8_0");
+}
+
+void Synthesizer::add(const convert::TensorRule& rule, std::int64_t layer) {
+  if (!rule.applies(config_, layer)) return;
+  const std::vector<std::int64_t> shape = convert::gguf_shape(rule, config_);
+  const FormatInfo& f = quantize::format_for_rows(wanted_format(rule, *o_.type), shape[0]);
+  const std::string name = convert::fill_name(rule.to, layer);
   file_.add_tensor(name, shape, f);
-  plan_.push_back({&f, shape[0], fill});
-}
-
-void Synthesizer::attention(const std::string& blk) {
-  const std::int64_t qk = s_.nope + s_.rope;
-  add(blk + "attn_norm.weight", {s_.dim}, "F32", Fill::ones);
-  if (s_.q_lora > 0) {
-    add(blk + "attn_q_a.weight", {s_.dim, s_.q_lora}, "Q8_0");
-    add(blk + "attn_q_a_norm.weight", {s_.q_lora}, "F32", Fill::ones);
-    add(blk + "attn_q_b.weight", {s_.q_lora, s_.heads * qk}, "Q8_0");
-  } else {
-    add(blk + "attn_q.weight", {s_.dim, s_.heads * qk}, "Q8_0");
-  }
-  add(blk + "attn_kv_a_mqa.weight", {s_.dim, s_.kv_lora + s_.rope}, "Q8_0");
-  add(blk + "attn_kv_a_norm.weight", {s_.kv_lora}, "F32", Fill::ones);
-  add(blk + "attn_k_b.weight", {s_.nope, s_.kv_lora, s_.heads}, "Q8_0");
-  add(blk + "attn_v_b.weight", {s_.kv_lora, s_.v, s_.heads}, "Q8_0");
-  add(blk + "attn_output.weight", {s_.heads * s_.v, s_.dim}, "Q8_0");
-}
-
-void Synthesizer::layer(std::int64_t i) {
-  const std::string blk = "blk." + std::to_string(i) + ".";
-  attention(blk);
-  add(blk + "ffn_norm.weight", {s_.dim}, "F32", Fill::ones);
-  const auto network = [&](const char* suffix, std::int64_t inner, const char* format, std::int64_t count) {
-    const auto name = [&](const char* root) { return blk + root + suffix + ".weight"; };
-    const auto shape = [&](std::int64_t n, std::int64_t rows) {
-      return count > 0 ? std::vector<std::int64_t>{n, rows, count} : std::vector<std::int64_t>{n, rows};
-    };
-    add(name("ffn_gate"), shape(s_.dim, inner), format);
-    add(name("ffn_up"), shape(s_.dim, inner), format);
-    add(name("ffn_down"), shape(inner, s_.dim), format);
-  };
-  if (i < s_.dense_layers) return network("", s_.dense_inner, "Q8_0", 0);
-  add(blk + "ffn_gate_inp.weight", {s_.dim, s_.experts}, "F32");
-  if (s_.sigmoid) add(blk + "exp_probs_b.bias", {s_.experts}, "F32", Fill::zeros);
-  network("_exps", s_.expert_inner, nullptr, s_.experts);
-  if (s_.shared > 0) network("_shexp", s_.shared * s_.expert_inner, "Q8_0", 0);
+  const Fill vector = name.ends_with(".bias") ? Fill::zeros : Fill::ones;
+  plan_.push_back({&f, shape[0], rule.columns == nullptr ? vector : Fill::gauss});
 }
 
 void Synthesizer::tensors() {
-  add("token_embd.weight", {s_.dim, s_.vocabulary}, "Q8_0");
-  for (std::int64_t i = 0; i < s_.dense_layers + s_.moe_layers; ++i) layer(i);
-  add("output_norm.weight", {s_.dim}, "F32", Fill::ones);
-  add("output.weight", {s_.dim, s_.vocabulary}, "Q6_K");
+  const std::span<const convert::TensorRule> rules = config_.architecture->tensors;
+  for (const convert::TensorRule& rule : rules)
+    if (!convert::is_layered(rule)) add(rule, 0);
+  for (std::int64_t layer = 0; layer < config_.layers; ++layer)
+    for (const convert::TensorRule& rule : rules)
+      if (convert::is_layered(rule)) add(rule, layer);
 }
 
 const std::vector<std::byte>& Synthesizer::pool(const Planned& p) {
   std::vector<std::byte>& pool = pools_[{p.format, p.n, p.fill}];
   if (!pool.empty()) return pool;
-  const float deviation = p.fill == Fill::gauss ? 1.0F / std::sqrt(static_cast<float>(p.n)) : 0.0F;
-  if (p.fill == Fill::ones) {
-    const std::vector<float> ones(static_cast<std::size_t>(pool_blocks), 1.0F);
-    pool.resize(ones.size() * sizeof(float));
-    std::memcpy(pool.data(), ones.data(), pool.size());
-  } else if (p.format->encode != nullptr) {
-    pool = encoded_pool(*p.format, deviation, random_);
-  } else {
-    pool = random_pool(*p.format, deviation, random_);
+  if (p.fill != Fill::gauss) {
+    const std::vector<float> same(static_cast<std::size_t>(pool_blocks), p.fill == Fill::ones ? 1.0F : 0.0F);
+    pool.resize(same.size() * sizeof(float));
+    std::memcpy(pool.data(), same.data(), pool.size());
+    return pool;
   }
+  const float deviation = 1.0F / std::sqrt(static_cast<float>(p.n));
+  pool = p.format->encode != nullptr ? encoded_pool(*p.format, deviation, random_)
+                                     : random_pool(*p.format, deviation, random_);
   return pool;
+}
+
+// Whole rows, each from its own place of the pool, round and round.
+void Synthesizer::fill_rows(const Planned& p) {
+  const std::vector<std::byte>& from = pool(p);
+  const auto row_bytes = static_cast<std::size_t>(p.format->row_bytes(p.n));
+  const auto block = static_cast<std::size_t>(p.format->block_bytes);
+  for (std::size_t row = 0; row < chunk_.size(); row += row_bytes) {
+    std::size_t at = random_() % pool_blocks * block;
+    for (std::size_t filled = 0; filled < row_bytes; at = 0) {
+      const std::size_t n = std::min(from.size() - at, row_bytes - filled);
+      std::memcpy(chunk_.data() + row + filled, from.data() + at, n);
+      filled += n;
+    }
+  }
 }
 
 void Synthesizer::write(int tensor) {
   constexpr std::uint64_t chunk_bytes = 8 << 20;
-  const std::vector<std::byte>& from = pool(plan_[static_cast<std::size_t>(tensor)]);
-  const auto block = static_cast<std::uint64_t>(plan_[static_cast<std::size_t>(tensor)].format->block_bytes);
+  const Planned& p = plan_[static_cast<std::size_t>(tensor)];
+  const auto row_bytes = static_cast<std::uint64_t>(p.format->row_bytes(p.n));
+  const std::uint64_t step = std::max<std::uint64_t>(1, chunk_bytes / row_bytes) * row_bytes;
   const std::uint64_t total = file_.tensor_bytes(tensor);
-  std::uint64_t at = random_() % pool_blocks * block;  // in the pool
   for (std::uint64_t offset = 0; offset < total; offset += chunk_.size()) {
-    chunk_.resize(std::min(chunk_bytes, total - offset));
-    for (std::uint64_t filled = 0; filled < chunk_.size();) {
-      const std::uint64_t n = std::min(from.size() - at, chunk_.size() - filled);
-      std::memcpy(chunk_.data() + filled, from.data() + at, n);
-      filled += n;
-      at = (at + n) % from.size();
-    }
+    chunk_.resize(std::min(step, total - offset));
+    fill_rows(p);
     file_.write(tensor, offset, chunk_);
     done_ += chunk_.size();
     if (o_.progress) o_.progress(done_, file_.file_bytes());
@@ -259,6 +213,13 @@ void synthesize(const SynthOptions& options) {
       std::ranges::any_of(scaled_in_front, [&](const char* name) { return f.name == std::string(name); });
   if (f.index < 0 || (f.encode == nullptr && !in_front))
     throw UsageError(std::string("--type: ") + f.name + " cannot be made: it has no encoder yet");
+  const convert::HfConfig& c = options.shape;
+  if (c.scaling.type == "llama3")
+    throw UsageError("--shape: rope scaling of type llama3 cannot be made");  // it would be a tensor
+  constexpr std::int64_t min_vocabulary = 3 + 256;
+  if (c.vocab < min_vocabulary)
+    throw UsageError("--shape: key vocab_size: found " + std::to_string(c.vocab) + ", expected at least " +
+                     std::to_string(min_vocabulary));
   Synthesizer(options).run();
 }
 

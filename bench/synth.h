@@ -2,8 +2,8 @@
 //
 // Weights are Gaussian with variance 1 / row length, norms are 1: activations stay sane. Experts get the wanted format;
 // attention, the shared expert and dense layers Q8_0, the head Q6_K, norms and the router F32; rows that do not fit fall
-// back (quantize/fallback.h). One pool of blocks per format and row length is encoded and then laid out again and again
-// from shifting places, so that writing runs at the disk's speed. Same arguments, same bytes.
+// back (quantize/fallback.h). One pool of blocks per format and row length is encoded; each row is a stretch of it from a
+// place of its own, so that writing runs at the disk's speed. Same arguments, same bytes.
 #pragma once
 
 #include "bench/shapes.h"
@@ -16,8 +16,8 @@
 namespace coterie::bench {
 
 struct SynthOptions {
-  Shape shape;             // with the layers wanted
-  const FormatInfo* type;  // of the routed experts
+  convert::HfConfig shape;  // with the layers wanted
+  const FormatInfo* type;   // of the routed experts
   std::uint64_t seed = 1;
   std::string to;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes; may be empty

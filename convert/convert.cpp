@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <variant>
 #include <vector>
 
 namespace coterie::convert {
@@ -18,27 +17,12 @@ namespace {
 
 constexpr std::int64_t chunk_bytes = 8 << 20;
 
-void write_key(gguf::Writer& file, const std::string& key, const KeyValue& value) {
-  struct Visitor {
-    gguf::Writer& file;
-    const std::string& key;
-    void operator()(const std::string& v) const { file.add_text(key, v); }
-    void operator()(const std::vector<std::string>& v) const { file.add_texts(key, v); }
-    void operator()(const std::vector<std::int32_t>& v) const { file.add_array<std::int32_t>(key, v); }
-    void operator()(std::uint32_t v) const { file.add<std::uint32_t>(key, v); }
-    void operator()(std::int32_t v) const { file.add<std::int32_t>(key, v); }
-    void operator()(float v) const { file.add<float>(key, v); }
-    void operator()(bool v) const { file.add<bool>(key, v); }
-  };
-  std::visit(Visitor{file, key}, value);
-}
-
 // One file being written.
 class Output {
  public:
   Output(const std::string& path, const FilePlan& plan, int threads)
       : plan_(plan), threads_(threads > 0 ? threads : omp_get_max_threads()), file_(path) {
-    for (const auto& [key, value] : plan.keys) write_key(file_, key, value);
+    write_keys(plan.keys, file_);
     for (const PlannedTensor& t : plan.tensors) file_.add_tensor(t.name, t.shape, *t.format);
     file_.begin_data();
   }

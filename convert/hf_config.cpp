@@ -209,6 +209,10 @@ void check_relations(const Section& config, HfConfig& c) {
                  std::to_string(c.groups) + " does not divide " + std::to_string(c.experts) + " experts");
   if (c.groups_used > std::max<std::int64_t>(c.groups, 1))
     config.fault("topk_group", std::to_string(c.groups_used) + " of " + std::to_string(c.groups) + " groups");
+  if (c.groups > 0 && c.groups_used > 0 && c.experts_used > c.groups_used * (c.experts / c.groups))
+    config.fault("topk_group", std::to_string(c.groups_used) + " groups of " +
+                                   std::to_string(c.experts / c.groups) + " experts cannot give " +
+                                   std::to_string(c.experts_used));
   if (c.dense_layers > c.layers)
     config.fault("first_k_dense_replace",
                  std::to_string(c.dense_layers) + " of " + std::to_string(c.layers) + " layers");

@@ -49,11 +49,10 @@ void add_scaling_keys(const RopeScaling& s, Adder& keys) {
   keys.number("rope.scaling.yarn_beta_slow", s.beta_slow);
 }
 
-void add_common_keys(const KeySources& sources, Keys& list) {
-  const HfConfig& c = sources.config;
+void add_common_keys(const HfConfig& c, std::uint32_t file_type, bool mtp, Keys& list) {
   const bool latent = c.kv_lora > 0;
   Adder keys(c, list);
-  keys.count("block_count", c.layers + (sources.mtp ? c.mtp_layers : 0));
+  keys.count("block_count", c.layers + (mtp ? c.mtp_layers : 0));
   keys.count("context_length", c.context);
   keys.count("embedding_length", c.hidden);
   keys.count("feed_forward_length", c.inner);
@@ -71,7 +70,7 @@ void add_common_keys(const KeySources& sources, Keys& list) {
     keys.count("attention.key_length", latent ? c.kv_lora + c.rope : c.head_dim);
     keys.count("attention.value_length", latent ? c.kv_lora : c.head_dim);
   }
-  list.emplace_back("general.file_type", sources.file_type);
+  list.emplace_back("general.file_type", file_type);
 }
 
 // generation_config.json: sampling defaults of the model's makers.
@@ -124,6 +123,30 @@ void add_name_keys(const KeySources& sources, Keys& keys) {
 
 }  // namespace
 
+void write_keys(const Keys& keys, gguf::Writer& file) {
+  for (const auto& entry : keys) {
+    const std::string& key = entry.first;
+    struct Visitor {
+      gguf::Writer& file;
+      const std::string& key;
+      void operator()(const std::string& v) const { file.add_text(key, v); }
+      void operator()(const std::vector<std::string>& v) const { file.add_texts(key, v); }
+      void operator()(const std::vector<std::int32_t>& v) const { file.add_array<std::int32_t>(key, v); }
+      void operator()(std::uint32_t v) const { file.add<std::uint32_t>(key, v); }
+      void operator()(std::int32_t v) const { file.add<std::int32_t>(key, v); }
+      void operator()(float v) const { file.add<float>(key, v); }
+      void operator()(bool v) const { file.add<bool>(key, v); }
+    };
+    std::visit(Visitor{file, key}, entry.second);
+  }
+}
+
+void add_architecture_keys(const HfConfig& config, std::uint32_t file_type, bool mtp, Keys& keys) {
+  add_common_keys(config, file_type, mtp, keys);
+  config.architecture->keys(config, keys);
+  if (mtp) Adder(config, keys).count("nextn_predict_layers", config.mtp_layers);
+}
+
 Keys model_keys(const KeySources& sources) {
   const HfConfig& config = sources.config;
   Keys keys;
@@ -131,9 +154,7 @@ Keys model_keys(const KeySources& sources) {
   keys.emplace_back("general.type", "model");
   add_sampling_keys(sources.folder, keys);
   add_name_keys(sources, keys);
-  add_common_keys(sources, keys);
-  config.architecture->keys(config, keys);
-  if (sources.mtp) Adder(config, keys).count("nextn_predict_layers", config.mtp_layers);
+  add_architecture_keys(config, sources.file_type, sources.mtp, keys);
   keys.emplace_back("general.quantization_version", std::uint32_t{2});
   return keys;
 }

@@ -5,6 +5,7 @@
 
 #include "convert/hf_config.h"
 #include "convert/model_name.h"
+#include "gguf/writer.h"
 #include "models/vocabulary.h"
 
 #include <cstdint>
@@ -19,6 +20,9 @@ using KeyValue = std::variant<std::uint32_t, std::int32_t, float, bool, std::str
                               std::vector<std::int32_t>>;
 using Keys = std::vector<std::pair<std::string, KeyValue>>;
 
+// Writes the keys in order.
+void write_keys(const Keys& keys, gguf::Writer& file);
+
 struct KeySources {
   const HfConfig& config;
   std::string folder;
@@ -29,6 +33,9 @@ struct KeySources {
 
 // Everything but the tokenizer.
 Keys model_keys(const KeySources& sources);
+
+// Of these, the sizes and rules of the architecture: what a runtime needs.
+void add_architecture_keys(const HfConfig& config, std::uint32_t file_type, bool mtp, Keys& keys);
 
 // Throws ModelError where tokens and rows of the embedding differ in number.
 void add_tokenizer_keys(const HfConfig& config, Vocabulary vocabulary, Keys& keys);

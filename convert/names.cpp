@@ -161,6 +161,15 @@ bool is_stacked(const TensorRule& rule) {
   return std::string_view(rule.from).find(".experts.#.") != std::string_view::npos;
 }
 
+std::vector<std::int64_t> gguf_shape(const TensorRule& rule, const HfConfig& c) {
+  if (rule.columns == nullptr) return {rule.rows(c)};
+  const std::int64_t columns = rule.columns(c);
+  if (rule.layout == Layout::key_half) return {c.nope, columns, c.heads};
+  if (rule.layout == Layout::value_half) return {columns, c.v_dim, c.heads};
+  if (is_stacked(rule)) return {columns, rule.rows(c), c.experts};
+  return {columns, rule.rows(c)};
+}
+
 bool is_ignored(const HfConfig& config, const std::string& pattern) {
   return pattern == "model.layers.#.self_attn.rotary_emb.inv_freq" ||
          (config.tied && pattern == "lm_head.weight");

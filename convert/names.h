@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace coterie::convert {
 
@@ -36,6 +37,9 @@ struct TensorRule {
 
 bool is_stacked(const TensorRule& rule);  // one source per expert
 bool is_layered(const TensorRule& rule);  // one tensor per layer
+
+// Of the tensor in the GGUF file, ne0 first.
+std::vector<std::int64_t> gguf_shape(const TensorRule& rule, const HfConfig& config);
 
 std::span<const TensorRule> deepseek_tensors();
 std::span<const TensorRule> llama_tensors();

@@ -181,24 +181,15 @@ class Planner {
   void emit(const TensorRule& rule, std::int64_t layer, std::vector<Weights> parts) {
     PlannedTensor t;
     t.name = fill_name(rule.to, layer);
-    const std::int64_t rows = rule.rows(c_), n_parts = static_cast<std::int64_t>(parts.size());
     t.source.layout = rule.layout;
     t.source.parts = std::move(parts);
     t.source.key_rows = c_.nope;
     t.source.value_rows = c_.v_dim;
-    if (rule.columns == nullptr)
-      t.shape = {rows};
-    else if (rule.layout == Layout::key_half)
-      t.shape = {c_.nope, rule.columns(c_), c_.heads};
-    else if (rule.layout == Layout::value_half)
-      t.shape = {rule.columns(c_), c_.v_dim, c_.heads};
-    else
-      t.shape = {rule.columns(c_), rows};
+    t.shape = gguf_shape(rule, c_);
     if (rule.layout == Layout::rotary_query) t.source.heads = c_.heads;
     if (rule.layout == Layout::rotary_key) t.source.heads = c_.kv_heads;
     t.source.columns = t.shape[0];
-    t.source.rows_per_part = t.rows();
-    if (is_stacked(rule)) t.shape.push_back(n_parts);
+    t.source.rows_per_part = is_stacked(rule) ? t.shape[1] : t.rows();
     place(std::move(t), is_layered(rule) && layer >= c_.layers);
   }
 

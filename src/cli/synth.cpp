@@ -14,7 +14,7 @@ namespace coterie::cli {
 namespace {
 
 // "1+2": one dense and two mixture-of-experts layers.
-void set_layers(const std::string& text, bench::Shape* shape) {
+void set_layers(const std::string& text, convert::HfConfig* shape) {
   int dense = -1;
   int moe = -1;
   int end = 0;
@@ -24,7 +24,7 @@ void set_layers(const std::string& text, bench::Shape* shape) {
     throw UsageError("--layers: found " + printable(text) +
                      ", expected DENSE+MOE, as in 1+2, at most 1024 together");
   shape->dense_layers = dense;
-  shape->moe_layers = moe;
+  shape->layers = dense + moe;
 }
 
 int synth(Args& args) {

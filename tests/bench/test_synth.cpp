@@ -10,28 +10,32 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <map>
 #include <set>
+#include <string>
 
 namespace coterie::bench {
 
 namespace {
 
 constexpr const char* small_config = R"({
+  "architectures": ["DeepseekV3ForCausalLM"],
   "vocab_size": 600, "max_position_embeddings": 2048, "hidden_size": 256, "num_hidden_layers": 3,
   "first_k_dense_replace": 1, "num_attention_heads": 4, "q_lora_rank": 256, "kv_lora_rank": 128, "qk_nope_head_dim": 64,
   "qk_rope_head_dim": 32, "v_head_dim": 64, "intermediate_size": 512, "moe_intermediate_size": 256,
   "n_routed_experts": 16, "num_experts_per_tok": 4, "n_group": 4, "topk_group": 2, "n_shared_experts": 1,
-  "scoring_func": "sigmoid", "norm_topk_prob": true, "routed_scaling_factor": 2.5, "rope_theta": 10000,
-  "rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 64, "mscale_all_dim": 1.0}})";
+  "scoring_func": "sigmoid", "norm_topk_prob": true, "routed_scaling_factor": 1.75, "rope_theta": 50000,
+  "rope_scaling": {"type": "yarn", "factor": 16, "original_max_position_embeddings": 64, "mscale_all_dim": 0.5}})";
 
-Shape small_shape(const test::ScratchDir& dir, const std::string& config = small_config) {
+convert::HfConfig small_shape(const test::ScratchDir& dir, const std::string& config = small_config) {
   test::write_file(dir.file("config.json"), std::as_bytes(std::span(config)));
   return find_shape(dir.file("config.json"));
 }
 
 const FormatInfo& format(std::string_view name) { return *find_format(name); }
 
-void make(const std::string& path, const Shape& shape, const FormatInfo& type, std::uint64_t seed = 1) {
+void make(const std::string& path, const convert::HfConfig& shape, const FormatInfo& type,
+          std::uint64_t seed = 1) {
   synthesize({.shape = shape, .type = &type, .seed = seed, .to = path, .progress = {}});
 }
 
@@ -70,7 +74,7 @@ std::string refusal(const std::string& shape) {
 
 TEST_CASE("a file loads and computes sane logits, with and without an encoder for its experts") {
   const test::ScratchDir dir;
-  const Shape shape = small_shape(dir);
+  const convert::HfConfig shape = small_shape(dir);
   const std::string path = dir.file("x.gguf");
   for (const char* name : {"BF16", "Q4_K", "IQ2_XXS", "IQ3_S"}) {
     INFO(std::string(name));
@@ -87,20 +91,57 @@ TEST_CASE("a file loads and computes sane logits, with and without an encoder fo
                   UsageError);  // no encoder, and its scales are not in front
 }
 
+TEST_CASE("the numbers of the configuration are in the file") {
+  const test::ScratchDir dir;
+  make(dir.file("x.gguf"), small_shape(dir), format("Q8_0"));
+  const gguf::Reader file(dir.file("x.gguf"));
+  CHECK(file.number("deepseek2.rope.freq_base") == 50000);
+  CHECK(file.number("deepseek2.rope.scaling.factor") == 16);
+  CHECK(file.number("deepseek2.rope.scaling.yarn_log_multiplier") == doctest::Approx(0.05));
+  CHECK(file.number("deepseek2.expert_weights_scale") == 1.75);
+  CHECK(file.integer("deepseek2.block_count", 0, 99) == 3);
+  CHECK(file.integer("deepseek2.leading_dense_block_count", 0, 99) == 1);
+}
+
+TEST_CASE("no stretch of rows comes twice") {
+  const test::ScratchDir dir;
+  make(dir.file("x.gguf"), small_shape(dir), format("Q8_0"));
+  const gguf::Reader file(dir.file("x.gguf"));
+  const gguf::TensorInfo& up = *file.find_tensor("blk.1.ffn_up_exps.weight");
+  const auto row_bytes = static_cast<std::size_t>(up.format->row_bytes(up.shape[0]));
+  const std::byte* data = up.data;
+  const auto row = [&](std::size_t i) {
+    return std::string(reinterpret_cast<const char*>(data) + i * row_bytes, row_bytes);
+  };
+  std::map<std::string, std::string> next;  // what came after a row
+  int equal = 0;
+  int followed_alike = 0;
+  const auto n = static_cast<std::size_t>(up.shape[1] * up.shape[2]);
+  for (std::size_t i = 0; i + 1 < n; ++i) {
+    const auto [place, is_new] = next.emplace(row(i), row(i + 1));
+    if (is_new) continue;
+    ++equal;
+    followed_alike += place->second == row(i + 1) ? 1 : 0;
+  }
+  CHECK(equal < static_cast<int>(n) / 4);
+  CHECK(followed_alike < 3);
+}
+
 TEST_CASE("V2's gating, no groups, no query latent load too") {
   const test::ScratchDir dir;
-  Shape shape = small_shape(dir);
+  convert::HfConfig shape = small_shape(dir);
   shape.q_lora = 0;
-  shape.sigmoid = shape.normalize = false;
+  shape.gating = "softmax";
+  shape.normalize = shape.correction_bias = false;
   shape.groups = shape.groups_used = 1;
-  shape.shared = 2;
+  shape.shared_experts = 2;
   make(dir.file("x.gguf"), shape, format("Q8_0"));
   CHECK(run(dir.file("x.gguf")).deviation > 0.3);
 }
 
 TEST_CASE("the same arguments give the same bytes, another seed others; progress ends at the whole") {
   const test::ScratchDir dir;
-  const Shape shape = small_shape(dir);
+  const convert::HfConfig shape = small_shape(dir);
   std::uint64_t last = 0;
   synthesize({.shape = shape,
               .type = &format("Q4_K"),
@@ -138,7 +179,7 @@ TEST_CASE("unknown shapes and bad configurations are refused by name") {
   config.replace(config.find("\"num_attention_heads\": 4"), 24, "\"num_attention_heads\": 0");
   test::write_file(dir.file("config.json"), std::as_bytes(std::span(config)));
   CHECK(refusal(dir.file("config.json")) ==
-        dir.file("config.json") + ": key num_attention_heads: expected a whole number from 1 to 4096");
+        dir.file("config.json") + ": key num_attention_heads: found 0, allowed are integers from 1 to 4096");
 }
 
 }  // namespace coterie::bench
