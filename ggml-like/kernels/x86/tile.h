@@ -1,4 +1,4 @@
-// Rows of blocks on x86: eight rows at a time, in two stages.
+// Rows of blocks on x86 for several inputs (one is stream.h's): eight rows at a time, in two stages.
 //
 //   integers   four rows side by side, block after block: unpack once, meet every token;
 //              a transposing tree adds the exact sums of the four blocks up
@@ -50,6 +50,9 @@ COTERIE_INLINE __m128i add_up(const __m256i (&v)[stream_rows]) {
   const __m256i s = _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
+
+template <class F, class Isa>
+class Stream;  // stream.h
 
 template <class F, class Isa, int n_tokens>
 class Tile {
@@ -177,6 +180,7 @@ template <class F, class Isa>
 requires TiledFormat<F, Isa>
 struct Rows<F, Isa> {
   static void run(const RowsArgs& a) {
+    if (a.n_tokens == 1) return Stream<F, Isa>::run(a);
     for (int r = 0; r < a.n_rows; r += tile_rows) {
       int t = 0;
       for (; t + 4 <= a.n_tokens; t += 4) tile<4>(a, r, t);
