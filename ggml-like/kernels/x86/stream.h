@@ -98,7 +98,7 @@ class Stream {
     for (std::int64_t first = 0; first < n_blocks; first += columns) {
       prefetch(w + first * block_bytes, ahead);
       n_ = static_cast<int>(n_blocks - first < columns ? n_blocks - first : columns);
-      for (int b = 0; b < n_; ++b) x_.set(b, reinterpret_cast<const Activation*>(a_.x)[first + b]);
+      for (int b = 0; b < n_; ++b) x_.set(b, reinterpret_cast<const Activation*>(a_.input(0))[first + b]);
       tiles(w + first * block_bytes, n_rows, acc);
     }
     for (int r = 0; r < n_rows; ++r) a_.y[row + r] = acc[r];
