@@ -11,7 +11,8 @@ struct Fallback {
   std::string_view instead;
 };
 
-constexpr Fallback fallbacks[] = {{"Q4_K", "Q5_0"}, {"Q5_K", "Q5_1"}, {"Q6_K", "Q8_0"}};
+constexpr Fallback fallbacks[] = {{"Q2_K", "Q4_0"}, {"Q3_K", "Q4_0"},  {"Q4_K", "Q5_0"}, {"Q5_K", "Q5_1"},
+                                  {"Q6_K", "Q8_0"}, {"TQ1_0", "Q4_0"}, {"TQ2_0", "Q4_0"}};
 
 }  // namespace
 

@@ -1,7 +1,8 @@
 // The formats as a table, generated from the list.
 #include "formats/formats.h"
 
-#include "formats/encoders.h"
+#include "formats/encoder.h"
+#include "formats/list.h"
 
 #include <array>
 #include <cctype>

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "formats/integers.h"
-#include "formats/shape.h"
 
 namespace coterie {
 
@@ -17,7 +16,6 @@ struct IQ4_NL {
   static constexpr int gguf_id = 20;
   static constexpr int block_size = 32;
   static constexpr bool has_mins = false;
-  static constexpr IntegerShape shape{.group = 32, .code_low = -127, .code_high = 113, .iq4 = true};
   using Activation = Act32;
   using Integers = Integers32;
 
@@ -41,7 +39,7 @@ struct IQ4_NL {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void pack(const Integers& u, Block& b);
+  static void encode(const float* w, const float* importance, Block& b);  // w [32]
 };
 
 }  // namespace coterie

@@ -8,7 +8,6 @@
 #pragma once
 
 #include "formats/integers.h"
-#include "formats/shape.h"
 
 namespace coterie {
 
@@ -17,7 +16,6 @@ struct Q2_K {
   static constexpr int gguf_id = 10;
   static constexpr int block_size = 256;
   static constexpr bool has_mins = true;
-  static constexpr IntegerShape shape{.code_high = 3, .scale_high = 15, .has_mins = true};
   using Activation = Act256;
   using Integers = Integers256;
 
@@ -48,7 +46,7 @@ struct Q2_K {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void pack(const Integers& u, Block& b);
+  static void encode(const float* w, const float* importance, Block& b);  // w [256]
 };
 
 }  // namespace coterie

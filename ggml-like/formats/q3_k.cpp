@@ -1,9 +1,13 @@
-// Q3_K: packing.
+// Q3_K: the encoder.
 #include "formats/q3_k.h"
+
+#include "formats/fit.h"
 
 namespace coterie {
 
-void Q3_K::pack(const Integers& u, Block& b) {
+void Q3_K::encode(const float* w, const float* /*importance*/, Block& b) {
+  Integers u;
+  fit_super_block({.code_low = -4, .code_high = 3, .scale_low = -32, .scale_high = 31}, w, u);
   b = {};
   b.scale.bits = float_to_half(u.d);
   for (int g = 0; g < 16; ++g) {

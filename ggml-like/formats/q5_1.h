@@ -7,7 +7,6 @@
 #pragma once
 
 #include "formats/five_bits.h"
-#include "formats/shape.h"
 
 namespace coterie {
 
@@ -16,7 +15,6 @@ struct Q5_1 {
   static constexpr int gguf_id = 7;
   static constexpr int block_size = 32;
   static constexpr bool has_mins = true;
-  static constexpr IntegerShape shape{.group = 32, .code_high = 31, .has_mins = true, .signed_mins = true};
   using Activation = Act32;
   using Integers = Integers32;
 
@@ -40,7 +38,7 @@ struct Q5_1 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void pack(const Integers& u, Block& b);
+  static void encode(const float* w, const float* importance, Block& b);  // w [32]
 };
 
 }  // namespace coterie

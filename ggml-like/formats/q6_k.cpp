@@ -1,9 +1,13 @@
-// Q6_K: packing.
+// Q6_K: the encoder.
 #include "formats/q6_k.h"
+
+#include "formats/fit.h"
 
 namespace coterie {
 
-void Q6_K::pack(const Integers& u, Block& b) {
+void Q6_K::encode(const float* w, const float* /*importance*/, Block& b) {
+  Integers u;
+  fit_super_block({.code_low = -32, .code_high = 31, .scale_low = -128, .scale_high = 127}, w, u);
   b = {};
   b.scale.bits = float_to_half(u.d);
   for (int g = 0; g < 16; ++g) b.scales[g] = u.scales[g];

@@ -1,7 +1,8 @@
 // Kernels::encode of one ISA, filled from the templates.
 #pragma once
 
-#include "formats/encoders.h"
+#include "formats/encoder.h"
+#include "formats/list.h"
 #include "kernels/isa.h"
 
 namespace coterie {

@@ -15,6 +15,6 @@ struct Command {
 
 extern const Command chat_command, convert_command, doctor_command, dump_logits_command, dump_prompt_command,
     dump_routes_command, dump_tensor_command, dump_text_command, dump_tokens_command, eval_command,
-    inspect_command, run_command, verify_command, synth_command, version_command;
+    inspect_command, quantize_command, run_command, verify_command, synth_command, version_command;
 
 }  // namespace coterie::cli

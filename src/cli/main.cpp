@@ -22,10 +22,10 @@ namespace coterie::cli {
 namespace {
 
 const std::array commands{
-    &run_command,         &chat_command,      &eval_command,        &convert_command,
-    &inspect_command,     &verify_command,    &dump_logits_command, &dump_routes_command,
-    &dump_tokens_command, &dump_text_command, &dump_prompt_command, &dump_tensor_command,
-    &doctor_command,      &synth_command,     &version_command,
+    &run_command,         &chat_command,        &eval_command,      &convert_command,
+    &quantize_command,    &inspect_command,     &verify_command,    &dump_logits_command,
+    &dump_routes_command, &dump_tokens_command, &dump_text_command, &dump_prompt_command,
+    &dump_tensor_command, &doctor_command,      &synth_command,     &version_command,
 };
 
 using Words = std::vector<std::string>;

@@ -165,7 +165,7 @@ TEST_CASE("rows that blocks do not divide fall back as llama.cpp's quantizer doe
   CHECK(fallback("Q5_K", 1408) == "Q5_1");
   CHECK(fallback("Q6_K", 1408) == "Q8_0");
   CHECK(fallback("IQ4_XS", 1408) == "IQ4_NL");
-  CHECK(fallback("Q2_K", 1408) == "IQ4_NL");
+  CHECK(fallback("Q2_K", 1408) == "Q4_0");
   CHECK(fallback("Q4_K", 2048) == "Q4_K");
   CHECK(fallback("Q8_0", 1408) == "Q8_0");
   CHECK(fallback("Q8_0", 48) == "F16");
