@@ -4,10 +4,10 @@
 #include "base/output_file.h"
 #include "gguf/writer.h"
 #include "kernels/kernels.h"
+#include "quantize/encode.h"
 
 #include <omp.h>
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <span>
 #include <utility>
@@ -16,7 +16,6 @@ namespace coterie::quantize {
 
 namespace {
 
-constexpr std::int64_t chunk_bytes = 8 << 20;
 constexpr std::uint32_t quantization_version = 2;  // of the block layouts, as all GGUF files of today have
 
 bool is_lossless(const FormatInfo& f) {
@@ -125,77 +124,18 @@ void write_keys(gguf::Writer& out, const gguf::Reader& file, std::uint32_t file_
                            static_cast<std::uint32_t>(importance->chunk_count()));
 }
 
-// One tensor's rows as they are to be written.
-class Rows {
- public:
-  Rows(const gguf::Reader& file, const PlannedTensor& t, const ImportanceMatrix* importance, int threads)
-      : subject_(subject(file, *t.source)),
-        t_(*t.source),
-        to_(*t.format),
-        importance_(importance),
-        threads_(threads),
-        encode_(to_.index < 0 ? nullptr : kernels().encode[to_.index]) {}
-
-  // Valid until the next call. Throws ModelError: a weight is no finite number.
-  std::span<const std::byte> get(std::int64_t first, std::int64_t n) {
-    if (&to_ ==
-        t_.format) {  // a copy: memory that is not the mapping, whose faults are then found before the write
-      const std::byte* from = t_.data + first * t_.row_bytes();
-      out_.assign(from, from + n * t_.row_bytes());
-    } else {
-      encode(first, n);
-    }
-    return out_;
-  }
-
- private:
-  void encode(std::int64_t first, std::int64_t n) {
-    const std::int64_t columns = t_.shape[0], row_bytes = to_.row_bytes(columns);
-    out_.resize(static_cast<std::size_t>(n * row_bytes));
-    read_importance(first, n);
-    std::atomic<bool> legal{true};
-    const int threads = n * columns > 1 << 16 ? threads_ : 1;  // a team costs more than a small tensor
-    row_of_thread_.resize(static_cast<std::size_t>(threads));
-    for (std::vector<float>& row : row_of_thread_) row.resize(static_cast<std::size_t>(columns));
-      // Nothing throws among the threads: formats have been checked, buffers are there.
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (std::int64_t i = 0; i < n; ++i) {
-      float* row = row_of_thread_[static_cast<std::size_t>(omp_get_thread_num())].data();
-      const std::byte* from = t_.data + (first + i) * t_.row_bytes();
-      if (!t_.format->legal(from, columns)) legal = false;
-      t_.format->decode(from, columns, row);
-      encode_(row, importance_of(first + i), columns, out_.data() + i * row_bytes);
-    }
-    if (!legal) throw ModelError(subject_ + ": a weight is no finite number");
-  }
-
-  // Of the matrices (experts) that the rows belong to.
-  void read_importance(std::int64_t first, std::int64_t n) {
-    if (importance_ == nullptr || !importance_->has(t_.name)) return;
-    const std::int64_t begin = first / t_.shape[1], end = (first + n - 1) / t_.shape[1] + 1;
-    if (begin == first_matrix_ && std::ssize(weights_) == end - begin) return;
-    weights_.clear();
-    for (std::int64_t m = begin; m < end; ++m)
-      weights_.push_back(importance_->weights(t_.name, t_.shape[0], m));
-    first_matrix_ = begin;
-  }
-  const float* importance_of(std::int64_t row) const {
-    if (weights_.empty()) return nullptr;
-    const std::vector<float>& w = weights_[static_cast<std::size_t>(row / t_.shape[1] - first_matrix_)];
-    return w.empty() ? nullptr : w.data();
-  }
-
-  const std::string subject_;
-  const gguf::TensorInfo& t_;
-  const FormatInfo& to_;
-  const ImportanceMatrix* importance_;
-  const int threads_;
-  const Encode encode_;
-  std::int64_t first_matrix_ = 0;
-  std::vector<std::vector<float>> weights_;  // [matrices of the chunk][columns]
-  std::vector<std::vector<float>> row_of_thread_;
-  std::vector<std::byte> out_;
-};
+RowSource rows_of(const PlannedTensor& planned) {
+  const gguf::TensorInfo& t = *planned.source;
+  RowSource rows{std::string(t.name), planned.format, t.shape[0], t.rows(), t.shape[1], {}, {}};
+  const auto bytes_of = [&t](std::int64_t row) { return t.data + row * t.row_bytes(); };
+  if (planned.copied())
+    rows.copy = bytes_of;
+  else
+    rows.make = [&t, bytes_of](std::int64_t row, float* out) {
+      t.format->decode(bytes_of(row), t.shape[0], out);
+    };
+  return rows;
+}
 
 }  // namespace
 
@@ -239,20 +179,16 @@ void quantize(const gguf::Reader& file, const Plan& plan, const QuantizeOptions&
 
   std::uint64_t done = 0;
   const std::uint64_t total = plan.bytes();
-  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
-    const PlannedTensor& t = plan.tensors[i];
-    const std::int64_t rows = t.source->rows(), row_bytes = t.format->row_bytes(t.source->shape[0]);
-    const std::int64_t step = std::max<std::int64_t>(1, chunk_bytes / row_bytes);
-    Rows source(file, t, options.importance, threads);
-    for (std::int64_t first = 0; first < rows; first += step) {
-      const std::int64_t n = std::min(step, rows - first);
-      const std::span<const std::byte> bytes = source.get(first, n);
-      file.check_io();
-      out.write(static_cast<int>(i), static_cast<std::uint64_t>(first * row_bytes), bytes);
-      done += bytes.size();
-      if (options.progress) options.progress(done, total);
-    }
-  }
+  const auto wrote = [&](std::uint64_t bytes) {
+    done += bytes;
+    if (options.progress) options.progress(done, total);
+  };
+  const Encoder encoder{.threads = threads,
+                        .importance = options.importance,
+                        .check_source = [&] { file.check_io(); },
+                        .wrote = wrote};
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i)
+    encoder.write(out, static_cast<int>(i), rows_of(plan.tensors[i]));
   out.commit();
 }
 

@@ -9,7 +9,7 @@ import unittest
 import support
 from support import ENDLESS, PROGRAM, TINY, environment, run
 
-COMMANDS = ["run", "chat", "inspect", "verify", "eval", "convert", "doctor", "version", "dump logits", "dump routes",
+COMMANDS = ["run", "chat", "inspect", "verify", "eval", "convert", "quantize", "doctor", "version", "dump logits", "dump routes",
             "dump tokens", "dump text", "dump prompt", "dump tensor"]
 
 

@@ -1,0 +1,153 @@
+"""coterie quantize: files that other programs read, choices, refusals, and work that is stopped and goes on."""
+import os
+import pathlib
+import struct
+import sys
+import tempfile
+
+import support
+from support import TINY, golden, golden_json, has_golden
+
+try:
+    import gguf
+    import numpy
+except ImportError:  # the decoders are compared with its values in any case: test_files.py
+    gguf = None
+    print("skipped: the Python packages gguf and numpy are not here, nothing is read by them", file=sys.stderr)
+
+
+def tensors(path):
+    return {t["name"]: t for t in support.run("inspect", path, "--tensors", "--json").json()["tensors"]}
+
+
+def write_gguf(path, weights, name="x", shape=None):
+    """A file of one F32 tensor and no key."""
+    shape = shape or [len(weights)]
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 0)
+    head += struct.pack("<Q", len(name)) + name.encode() + struct.pack("<I", len(shape))
+    head += struct.pack(f"<{len(shape)}Q", *shape) + struct.pack("<IQ", 0, 0)
+    head += b"\0" * (-len(head) % 32)
+    data = struct.pack(f"<{len(weights)}f", *weights)
+    pathlib.Path(path).write_bytes(head + data + b"\0" * (-len(data) % 32))
+
+
+class Output(support.Case):
+    def test_it_is_a_sound_model(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "q.gguf")
+            for kind in ["Q8_0", "Q4_K_M", "Q2_K"]:
+                self.ok("quantize", TINY, out, "--type", kind)
+                self.assertIn("sound, a model", self.ok("verify", "--model", out).out)
+                self.ok("run", out, "Hello", "-n", "4", "--temp", "0")
+            self.assertEqual(os.listdir(folder), ["q.gguf"])
+
+    def test_every_type_is_read_alike_by_the_gguf_package(self):
+        if gguf is None:
+            return
+        types = ["F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ1_S",
+                 "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4"]
+        with tempfile.TemporaryDirectory() as folder:
+            source, out, npy = (os.path.join(folder, name) for name in ["s.gguf", "q.gguf", "t.npy"])
+            rows = numpy.random.default_rng(1).normal(size=(24, 512)).astype(numpy.float32)
+            write_gguf(source, rows.ravel().tolist(), shape=[512, 24])
+            for kind in types:
+                if "cannot be written yet" in support.run("quantize", source, out, "--type", kind, "--pure").err:
+                    print(f"skipped: {kind} has no encoder", file=sys.stderr)
+                    continue
+                tensor = gguf.GGUFReader(out).tensors[0]
+                self.assertEqual(tensor.tensor_type.name, kind)
+                theirs = gguf.dequantize(tensor.data, tensor.tensor_type).astype("<f4")
+                self.ok("dump", "tensor", out, "x", "--out", npy)
+                self.assertEqual(support.read_npy(npy)[1].tobytes(), theirs.tobytes(), kind)
+                self.assertLess(numpy.square(theirs - rows).mean(), 0.6, kind)  # of a variance of 1
+
+
+class Choices(support.Case):
+    def test_the_dry_run_says_what_will_be_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "q.gguf")
+            lines = self.ok("quantize", TINY, out, "--type", "Q4_K_M", "--dry-run").out.splitlines()
+            self.assertEqual(os.listdir(folder), [])
+            self.ok("quantize", TINY, out, "--type", "Q4_K_M")
+            found = tensors(out)
+            self.assertEqual({line.split()[0]: line.split()[-2:] for line in lines[:-1]},
+                             {name: [t["format"], str(t["bytes"])] for name, t in found.items()})
+            self.assertIn(f"{len(found)} tensors, {sum(t['bytes'] for t in found.values())} bytes", lines[-1])
+
+    def test_types_are_those_of_the_reference(self):
+        if not has_golden("gguf/quantized-manifests"):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "q.gguf")
+            for kind in ["Q4_K_M", "Q3_K_M", "Q2_K", "Q8_0"]:
+                self.ok("quantize", TINY, out, "--type", kind)
+                expected = golden_json(f"gguf/quantized-manifests/v3-yarn.{kind}.json")["tensors"]
+                self.assertEqual({name: t["format"] for name, t in tensors(out).items()},
+                                 {t["name"]: t["type"] for t in expected})
+
+    def test_a_recipe_goes_first(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, recipe = os.path.join(folder, "q.gguf"), os.path.join(folder, "recipe.txt")
+            pathlib.Path(recipe).write_text("# own\nblk.{0-1}.ffn_* = Q8_0\noutput.weight = Q5_1\n")
+            self.ok("quantize", TINY, out, "--type", "Q4_0", "--recipe", recipe)
+            found = {name: t["format"] for name, t in tensors(out).items()}
+            self.assertEqual(found["output.weight"], "Q5_1")
+            self.assertEqual(found["blk.1.ffn_up_exps.weight"], "Q8_0")
+            self.assertEqual(found["blk.2.ffn_up_exps.weight"], "Q4_0")
+            self.assertEqual(found["blk.1.ffn_gate_inp.weight"], "F32")
+            self.ok("quantize", TINY, out, "--recipe", recipe)
+            self.assertEqual(tensors(out)["blk.2.ffn_up_exps.weight"]["format"], "BF16")
+            pathlib.Path(recipe).write_text("blk.0.* Q8_0\n")
+            self.assertIn("recipe.txt: line 1: ", self.usage_error("quantize", TINY, out, "--recipe", recipe))
+
+    def test_one_tensor_and_no_keys(self):
+        with tempfile.TemporaryDirectory() as folder:
+            source, out = os.path.join(folder, "x.gguf"), os.path.join(folder, "q.gguf")
+            write_gguf(source, [i % 17 - 8 for i in range(1024)], shape=[256, 4])
+            self.ok("quantize", source, out, "--type", "Q4_K", "--pure")
+            self.assertEqual(tensors(out)["x"]["format"], "Q4_K")
+            self.assertIn("architecture not given", self.ok("quantize", source, out, "--type", "Q4_K_M").err)
+            self.assertEqual(tensors(out)["x"]["format"], "Q4_K")
+
+
+class Refusals(support.Case):
+    def test_wrong_options(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "q.gguf")
+            self.assertIn("--type TYPE or --recipe FILE is missing", self.usage_error("quantize", TINY, out))
+            self.assertIn("expected one of", self.usage_error("quantize", TINY, out, "--type", "Q9_K"))
+            self.assertIn("is the input", self.usage_error("quantize", TINY, TINY, "--type", "Q8_0"))
+            self.fails(3, "quantize", "/nonexistent.gguf", out, "--type", "Q8_0")
+            self.fails(3, "quantize", TINY, out, "--type", "Q8_0", "--imatrix", TINY)
+            self.assertEqual(os.listdir(folder), [])
+
+    def test_quantising_twice(self):
+        with tempfile.TemporaryDirectory() as folder:
+            once, twice = os.path.join(folder, "a.gguf"), os.path.join(folder, "b.gguf")
+            self.ok("quantize", TINY, once, "--type", "Q8_0")
+            self.assertIn("is Q8_0 already", self.usage_error("quantize", once, twice, "--type", "Q4_0"))
+            self.ok("quantize", once, twice, "--type", "Q4_0", "--allow-requantize")
+
+    def test_malformed_files(self):
+        """Every case of the set ends in an error of one line, or in a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "q.gguf")
+            for case in golden_json("malformed/cases.json"):
+                path = golden("malformed/" + case["file"])
+                if os.path.isdir(path) or not path.endswith(".gguf"):
+                    continue
+                with self.subTest(case["file"], why=case["why"]):
+                    result = support.run("quantize", path, out, "--type", "Q8_0", "--threads", "1")
+                    self.assertIn(result.code, (0, 2, 3), result.err)
+                    if case["level"] == "container" and case["expect"] == "reject":
+                        self.assertEqual(result.code, 3, result.err)
+                    if result.code:
+                        self.assertRegex(result.err, r"coterie: [^\n]+\n\Z")
+                        self.assertFalse(os.path.exists(out))
+                    elif case["expect"] != "either":
+                        self.ok("verify", out)
+                    pathlib.Path(out).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    support.main()
