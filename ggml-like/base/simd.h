@@ -48,6 +48,13 @@ struct Generic {
     return _mm_castsi128_ps(_mm_slli_epi32(wide, 16));
   }
 
+  // table[i], i in 0..15; the table is aligned.
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
+    alignas(16) std::int32_t at[4];
+    i.store_aligned(at);
+    return _mm_setr_ps(table[at[0]], table[at[1]], table[at[2]], table[at[3]]);
+  }
+
  private:
   COTERIE_INLINE static __m128d upper(__m128 a) { return _mm_cvtps_pd(_mm_movehl_ps(a, a)); }
 
@@ -89,6 +96,12 @@ struct Generic {
   COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
   }
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
+    alignas(16) std::int32_t at[4];
+    i.store_aligned(at);
+    const float found[4] = {table[at[0]], table[at[1]], table[at[2]], table[at[3]]};
+    return vld1q_f32(found);
+  }
 };
 
 #endif
@@ -108,6 +121,11 @@ struct Avx2 {
   }
   COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(p)), 16));
+  }
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), i);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
   }
 
  private:
@@ -133,6 +151,9 @@ struct Avx512 {
   }
   COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load32(p)), 16));
+  }
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
+    return _mm512_permutexvar_ps(i, _mm512_load_ps(table));
   }
 
  private:

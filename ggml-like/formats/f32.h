@@ -23,8 +23,6 @@ struct F32 {
     return __builtin_fmaf(b.value, x->value, acc);
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.value); }
-
-  static void encode(const float* w, const float* importance, Block& b);
 };
 
 }  // namespace coterie

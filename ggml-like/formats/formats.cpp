@@ -1,8 +1,7 @@
 // The formats as a table, generated from the list.
 #include "formats/formats.h"
 
-#include "formats/encoder.h"
-#include "formats/list.h"
+#include "formats/encoders.h"
 
 #include <array>
 #include <cctype>

@@ -1,7 +1,6 @@
 // Levels of IQ4 back to 4-bit codes, for the encoders of IQ4_NL and IQ4_XS.
 #pragma once
 
-#include "formats/fit.h"
 #include "formats/iq4_nl.h"
 
 #include <algorithm>

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "formats/integers.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -16,6 +17,7 @@ struct IQ4_NL {
   static constexpr int gguf_id = 20;
   static constexpr int block_size = 32;
   static constexpr bool has_mins = false;
+  static constexpr IntegerShape shape{.group = 32, .code_low = -127, .code_high = 113, .iq4 = true};
   using Activation = Act32;
   using Integers = Integers32;
 
@@ -39,7 +41,7 @@ struct IQ4_NL {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [32]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

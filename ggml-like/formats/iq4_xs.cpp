@@ -1,19 +1,11 @@
-// IQ4_XS: the encoder.
+// IQ4_XS: packing.
 #include "formats/iq4_xs.h"
 
 #include "formats/iq4_codes.h"
 
 namespace coterie {
 
-void IQ4_XS::encode(const float* w, const float* /*importance*/, Block& b) {
-  Integers u;
-  const IntegerShape shape{.group = 32,
-                           .code_low = -127,
-                           .code_high = 113,
-                           .levels = iq4_levels,
-                           .scale_low = -32,
-                           .scale_high = 31};
-  fit_super_block(shape, w, u);
+void IQ4_XS::pack(const Integers& u, Block& b) {
   b = {};
   b.scale.bits = float_to_half(u.d);
   for (int g = 0; g < 8; ++g) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "formats/iq4_nl.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -17,6 +18,8 @@ struct IQ4_XS {
   static constexpr int gguf_id = 23;
   static constexpr int block_size = 256;
   static constexpr bool has_mins = false;
+  static constexpr IntegerShape shape{
+      .group = 32, .code_low = -127, .code_high = 113, .iq4 = true, .scale_low = -32, .scale_high = 31};
   using Activation = Act256;
   using Integers = Integers256;
 
@@ -47,7 +50,7 @@ struct IQ4_XS {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [256]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

@@ -1,13 +1,9 @@
-// Q2_K: the encoder.
+// Q2_K: packing.
 #include "formats/q2_k.h"
-
-#include "formats/fit.h"
 
 namespace coterie {
 
-void Q2_K::encode(const float* w, const float* /*importance*/, Block& b) {
-  Integers u;
-  fit_super_block({.code_high = 3, .scale_high = 15, .has_mins = true}, w, u);
+void Q2_K::pack(const Integers& u, Block& b) {
   b = {};
   b.scale.bits = float_to_half(u.d);
   b.min.bits = float_to_half(u.dmin);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "formats/integers.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -16,6 +17,7 @@ struct Q2_K {
   static constexpr int gguf_id = 10;
   static constexpr int block_size = 256;
   static constexpr bool has_mins = true;
+  static constexpr IntegerShape shape{.code_high = 3, .scale_high = 15, .has_mins = true};
   using Activation = Act256;
   using Integers = Integers256;
 
@@ -46,7 +48,7 @@ struct Q2_K {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [256]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

@@ -1,13 +1,9 @@
-// Q3_K: the encoder.
+// Q3_K: packing.
 #include "formats/q3_k.h"
-
-#include "formats/fit.h"
 
 namespace coterie {
 
-void Q3_K::encode(const float* w, const float* /*importance*/, Block& b) {
-  Integers u;
-  fit_super_block({.code_low = -4, .code_high = 3, .scale_low = -32, .scale_high = 31}, w, u);
+void Q3_K::pack(const Integers& u, Block& b) {
   b = {};
   b.scale.bits = float_to_half(u.d);
   for (int g = 0; g < 16; ++g) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "formats/integers.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -17,6 +18,7 @@ struct Q3_K {
   static constexpr int gguf_id = 11;
   static constexpr int block_size = 256;
   static constexpr bool has_mins = false;
+  static constexpr IntegerShape shape{.code_low = -4, .code_high = 3, .scale_low = -32, .scale_high = 31};
   using Activation = Act256;
   using Integers = Integers256;
 
@@ -51,7 +53,7 @@ struct Q3_K {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [256]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "formats/integers.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -13,6 +14,7 @@ struct Q4_0 {
   static constexpr int gguf_id = 2;
   static constexpr int block_size = 32;
   static constexpr bool has_mins = false;
+  static constexpr IntegerShape shape{.group = 32, .code_low = -8, .code_high = 7};
   using Activation = Act32;
   using Integers = Integers32;
 
@@ -38,7 +40,7 @@ struct Q4_0 {
   // Every bit pattern of the nibbles is a weight; only the scale can be no number.
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [32]; the largest magnitude lands on q = 0
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

@@ -1,13 +1,9 @@
-// Q4_K: the encoder.
+// Q4_K: packing.
 #include "formats/q4_k.h"
-
-#include "formats/fit.h"
 
 namespace coterie {
 
-void Q4_K::encode(const float* w, const float* /*importance*/, Block& b) {
-  Integers u;
-  fit_super_block({.group = 32, .code_high = 15, .scale_high = 63, .has_mins = true}, w, u);
+void Q4_K::pack(const Integers& u, Block& b) {
   b.scale.bits = float_to_half(u.d);
   b.min.bits = float_to_half(u.dmin);
   pack_k_scales(u, b.scales);

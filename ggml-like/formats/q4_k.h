@@ -9,6 +9,7 @@
 #pragma once
 
 #include "formats/k_scales.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -17,6 +18,7 @@ struct Q4_K {
   static constexpr int gguf_id = 12;
   static constexpr int block_size = 256;
   static constexpr bool has_mins = true;
+  static constexpr IntegerShape shape{.group = 32, .code_high = 15, .scale_high = 63, .has_mins = true};
   using Activation = Act256;
   using Integers = Integers256;
 
@@ -45,7 +47,7 @@ struct Q4_K {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [256]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

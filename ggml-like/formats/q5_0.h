@@ -6,6 +6,7 @@
 #pragma once
 
 #include "formats/five_bits.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -14,6 +15,7 @@ struct Q5_0 {
   static constexpr int gguf_id = 6;
   static constexpr int block_size = 32;
   static constexpr bool has_mins = false;
+  static constexpr IntegerShape shape{.group = 32, .code_low = -16, .code_high = 15};
   using Activation = Act32;
   using Integers = Integers32;
 
@@ -35,7 +37,7 @@ struct Q5_0 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [32]; the largest magnitude lands on q = 0
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

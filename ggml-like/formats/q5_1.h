@@ -7,6 +7,7 @@
 #pragma once
 
 #include "formats/five_bits.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -15,6 +16,7 @@ struct Q5_1 {
   static constexpr int gguf_id = 7;
   static constexpr int block_size = 32;
   static constexpr bool has_mins = true;
+  static constexpr IntegerShape shape{.group = 32, .code_high = 31, .has_mins = true, .signed_mins = true};
   using Activation = Act32;
   using Integers = Integers32;
 
@@ -38,7 +40,7 @@ struct Q5_1 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [32]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

@@ -1,13 +1,9 @@
-// Q5_K: the encoder.
+// Q5_K: packing.
 #include "formats/q5_k.h"
-
-#include "formats/fit.h"
 
 namespace coterie {
 
-void Q5_K::encode(const float* w, const float* /*importance*/, Block& b) {
-  Integers u;
-  fit_super_block({.group = 32, .code_high = 31, .scale_high = 63, .has_mins = true}, w, u);
+void Q5_K::pack(const Integers& u, Block& b) {
   b = {};
   b.scale.bits = float_to_half(u.d);
   b.min.bits = float_to_half(u.dmin);

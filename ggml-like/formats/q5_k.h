@@ -10,6 +10,7 @@
 #pragma once
 
 #include "formats/k_scales.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -18,6 +19,7 @@ struct Q5_K {
   static constexpr int gguf_id = 13;
   static constexpr int block_size = 256;
   static constexpr bool has_mins = true;
+  static constexpr IntegerShape shape{.group = 32, .code_high = 31, .scale_high = 63, .has_mins = true};
   using Activation = Act256;
   using Integers = Integers256;
 
@@ -48,7 +50,7 @@ struct Q5_K {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale) && is_finite(b.min); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [256]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

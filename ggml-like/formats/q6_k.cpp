@@ -1,13 +1,9 @@
-// Q6_K: the encoder.
+// Q6_K: packing.
 #include "formats/q6_k.h"
-
-#include "formats/fit.h"
 
 namespace coterie {
 
-void Q6_K::encode(const float* w, const float* /*importance*/, Block& b) {
-  Integers u;
-  fit_super_block({.code_low = -32, .code_high = 31, .scale_low = -128, .scale_high = 127}, w, u);
+void Q6_K::pack(const Integers& u, Block& b) {
   b = {};
   b.scale.bits = float_to_half(u.d);
   for (int g = 0; g < 16; ++g) b.scales[g] = u.scales[g];

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "formats/integers.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -18,6 +19,7 @@ struct Q6_K {
   static constexpr int gguf_id = 14;
   static constexpr int block_size = 256;
   static constexpr bool has_mins = false;
+  static constexpr IntegerShape shape{.code_low = -32, .code_high = 31, .scale_low = -128, .scale_high = 127};
   using Activation = Act256;
   using Integers = Integers256;
 
@@ -47,7 +49,7 @@ struct Q6_K {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [256]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

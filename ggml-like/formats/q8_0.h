@@ -6,6 +6,7 @@
 #pragma once
 
 #include "formats/integers.h"
+#include "formats/shape.h"
 
 namespace coterie {
 
@@ -14,6 +15,7 @@ struct Q8_0 {
   static constexpr int gguf_id = 8;
   static constexpr int block_size = 32;
   static constexpr bool has_mins = false;
+  static constexpr IntegerShape shape{.group = 32, .code_low = -127, .code_high = 127};
   using Activation = Act32;
   using Integers = Integers32;
 
@@ -34,7 +36,7 @@ struct Q8_0 {
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
 
-  static void encode(const float* w, const float* importance, Block& b);  // w [32]
+  static void pack(const Integers& u, Block& b);
 };
 
 }  // namespace coterie

@@ -51,7 +51,7 @@ struct Rows<F, Isa> {
     const float* x[n_tokens];
     Lane32 acc[n_tokens];
     for (int t = 0; t < n_tokens; ++t) {
-      x[t] = reinterpret_cast<const float*>(a.x + (first + t) * a.x_bytes);
+      x[t] = reinterpret_cast<const float*>(a.input(first + t));
       acc[t] = Lane32::broadcast(0.0F);
     }
     std::int64_t i = 0;

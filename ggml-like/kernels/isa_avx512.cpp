@@ -4,6 +4,7 @@
 #include "kernels/x86/k_quants.h"
 #include "kernels/x86/quantize.h"
 #include "kernels/x86/small_blocks.h"
+#include "kernels/x86/stream.h"
 #include "kernels/x86/superblocks.h"
 #include "kernels/x86/wide_avx512.h"
 

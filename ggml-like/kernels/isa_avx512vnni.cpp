@@ -2,8 +2,10 @@
 #include "kernels/make_kernels.h"
 #include "kernels/x86/iq_quants.h"
 #include "kernels/x86/k_quants.h"
+#include "kernels/x86/panel_formats.h"
 #include "kernels/x86/quantize.h"
 #include "kernels/x86/small_blocks.h"
+#include "kernels/x86/stream.h"
 #include "kernels/x86/superblocks.h"
 #include "kernels/x86/wide_avx512vnni.h"
 

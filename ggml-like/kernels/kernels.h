@@ -28,7 +28,10 @@ struct RowsArgs {
   int n_tokens;
   std::int64_t n;  // row length in weights, a multiple of the format's block size
   float* y;
-  std::int64_t y_stride;  // in floats, from one token to the next
+  std::int64_t y_stride;          // in floats, from one token to the next
+  const int* token_of = nullptr;  // x of token t is number token_of[t]; nullptr: number t
+
+  const std::byte* input(int t) const { return x + (token_of == nullptr ? t : token_of[t]) * x_bytes; }
 };
 
 struct Kernels {

@@ -1,8 +1,7 @@
 // Kernels::encode of one ISA, filled from the templates.
 #pragma once
 
-#include "formats/encoder.h"
-#include "formats/list.h"
+#include "formats/encoders.h"
 #include "kernels/isa.h"
 
 namespace coterie {

@@ -24,21 +24,20 @@ struct Rows {
       for (int t = 0; t < a.n_tokens; t += max_tokens) {
         const int n_tokens = a.n_tokens - t < max_tokens ? a.n_tokens - t : max_tokens;
         float acc[max_tokens] = {};
-        row(a.w + r * a.row_bytes, a.n, a.x + t * a.x_bytes, a.x_bytes, n_tokens, acc);
+        row(a, r, t, n_tokens, acc);
         for (int i = 0; i < n_tokens; ++i) a.y[(t + i) * a.y_stride + r] = acc[i];
       }
   }
 
  private:
-  COTERIE_INLINE static void row(const std::byte* w, std::int64_t n, const std::byte* x, std::int64_t x_bytes,
-                                 int n_tokens, float* acc) {
+  COTERIE_INLINE static void row(const RowsArgs& a, int r, int first, int n_tokens, float* acc) {
     constexpr int x_per_block = F::block_size / Activation::block_size;
-    const auto* blocks = reinterpret_cast<const typename F::Block*>(w);
-    for (std::int64_t b = 0; b < n / F::block_size; ++b) {
+    const auto* blocks = reinterpret_cast<const typename F::Block*>(a.w + r * a.row_bytes);
+    for (std::int64_t b = 0; b < a.n / F::block_size; ++b) {
       typename F::Integers u;
       F::unpack(blocks[b], u);
       for (int t = 0; t < n_tokens; ++t) {
-        const auto* xs = reinterpret_cast<const Activation*>(x + t * x_bytes) + b * x_per_block;
+        const auto* xs = reinterpret_cast<const Activation*>(a.input(first + t)) + b * x_per_block;
         acc[t] = accumulate_integers<F::has_mins>(u, xs, acc[t]);
       }
     }

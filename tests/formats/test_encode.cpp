@@ -32,22 +32,34 @@ std::optional<Quantised> quantised() {
                    parse_json(text, {1 << 20, 8}, json_path)};
 }
 
-std::vector<std::byte> encode(const FormatInfo& f, const std::vector<float>& x) {
+std::vector<std::byte> encode(const FormatInfo& f, const std::vector<float>& x,
+                              const std::vector<float>* importance = nullptr) {
   const auto n = static_cast<std::int64_t>(x.size());
   std::vector<std::byte> blocks(static_cast<std::size_t>(f.row_bytes(n)));
-  f.encode(x.data(), nullptr, n, blocks.data());
+  f.encode(x.data(), importance == nullptr ? nullptr : importance->data(), n, blocks.data());
   return blocks;
 }
 
-double rms_error(const FormatInfo& f, const std::vector<std::byte>& blocks, const std::vector<float>& x) {
+// The root of the mean squared error, weighted as in the reference's figures.
+double rms_error(const FormatInfo& f, const std::vector<std::byte>& blocks, const std::vector<float>& x,
+                 const std::vector<float>* importance = nullptr) {
   std::vector<float> w(x.size());
   f.decode(blocks.data(), static_cast<std::int64_t>(x.size()), w.data());
-  double sum = 0;
+  double sum = 0, weights = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double e = static_cast<double>(w[i]) - static_cast<double>(x[i]);
-    sum += e * e;
+    const double weight = importance == nullptr ? 1.0 : static_cast<double>((*importance)[i]);
+    sum += weight * e * e;
+    weights += weight;
   }
-  return std::sqrt(sum / static_cast<double>(x.size()));
+  return std::sqrt(sum / weights);
+}
+
+// One value per weight from one per column.
+std::vector<float> repeated(const std::vector<float>& columns, std::size_t n) {
+  std::vector<float> all(n);
+  for (std::size_t i = 0; i < n; ++i) all[i] = columns[i % columns.size()];
+  return all;
 }
 
 }  // namespace
@@ -66,26 +78,77 @@ TEST_CASE("the 32-block encoders write ggml's bytes") {
     }
 }
 
+// Our error at most ggml's, and two codes of each block moved by one step are seen.
+static void check_error(const FormatInfo& f, const std::vector<float>& x,
+                        const std::vector<float>* importance, double allowed) {
+  std::vector<std::byte> blocks = encode(f, x, importance);
+  const double error = rms_error(f, blocks, x, importance);
+  INFO(std::string(f.name), ": ", error, ", ggml ", allowed);
+  CHECK(error <= allowed);
+  CHECK(f.legal(blocks.data(), static_cast<std::int64_t>(x.size())));
+  const auto stride = static_cast<std::size_t>(f.block_bytes);
+  for (std::size_t at = stride / 2; at < blocks.size(); at += stride) blocks[at] ^= std::byte{0x11};
+  CHECK(rms_error(f, blocks, x, importance) > error);
+}
+
 TEST_CASE("the searching encoders leave no more error than ggml's") {
   const auto golden_rows = quantised();
   if (!golden_rows) return;
   for (const char* name : {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"})
     for (const std::string rows : row_sets) {
-      const FormatInfo& f = *find_format(name);
-      const std::vector<float> x = to_float(golden_rows->tensors.get("x_" + rows));
-      std::vector<std::byte> blocks = encode(f, x);
-      const double error = rms_error(f, blocks, x);
-      const double allowed =
-          golden_rows->errors.at(std::string(name) + "." + rows + ".plain").at("rmse").get<double>();
-      INFO(std::string(name), " ", rows, ": ", error, ", ggml ", allowed);
-      CHECK(error <= allowed);
-      CHECK(f.legal(blocks.data(), static_cast<std::int64_t>(x.size())));
-
-      // Two codes of each block moved by one step are seen.
-      const auto stride = static_cast<std::size_t>(f.block_bytes);
-      for (std::size_t at = stride / 2; at < blocks.size(); at += stride) blocks[at] ^= std::byte{0x11};
-      CHECK(rms_error(f, blocks, x) > error);
+      INFO(rows);
+      const auto& reference = golden_rows->errors.at(std::string(name) + "." + rows + ".plain");
+      check_error(*find_format(name), to_float(golden_rows->tensors.get("x_" + rows)), nullptr,
+                  reference.at("rmse").get<double>());
     }
+}
+
+TEST_CASE("with importance no encoder leaves more weighted error than ggml's") {
+  const auto golden_rows = quantised();
+  if (!golden_rows) return;
+  for (const char* name :
+       {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"})
+    for (const std::string rows : row_sets) {
+      INFO(rows);
+      const std::vector<float> x = to_float(golden_rows->tensors.get("x_" + rows));
+      const std::vector<float> importance = repeated(to_float(golden_rows->tensors.get("imatrix")), x.size());
+      const auto& reference = golden_rows->errors.at(std::string(name) + "." + rows + ".im");
+      check_error(*find_format(name), x, &importance, reference.at("weighted_rmse").get<double>());
+    }
+}
+
+TEST_CASE("importance lowers the error that it weighs") {
+  std::mt19937 random(3);
+  std::vector<float> x(4096), importance(4096);
+  for (float& v : x) v = std::normal_distribution<float>()(random);
+  for (float& v : importance) v = std::exp(std::normal_distribution<float>()(random));
+  for (const char* name :
+       {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"}) {
+    INFO(std::string(name));
+    const FormatInfo& f = *find_format(name);
+    const double with = rms_error(f, encode(f, x, &importance), x, &importance);
+    CHECK(with < rms_error(f, encode(f, x), x, &importance));
+    CHECK(with > 0);
+  }
+}
+
+TEST_CASE("only the proportions of importance count, and what is no number counts as zero") {
+  std::mt19937 random(4);
+  std::vector<float> x(512), importance(512), scaled(512), odd(512, 0.0F);
+  for (float& v : x) v = std::normal_distribution<float>()(random);
+  for (std::size_t i = 0; i < 512; ++i) {
+    importance[i] = std::exp(std::normal_distribution<float>()(random));
+    scaled[i] = 0x1p-90F * importance[i];
+    if (i % 3 == 0) importance[i] = scaled[i] = 0;
+    odd[i] = i % 3 == 0 ? (i % 2 == 0 ? NAN : -1.0F) : importance[i];
+  }
+  for (const char* name : {"Q4_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "IQ4_NL", "IQ4_XS"}) {
+    INFO(std::string(name));
+    const FormatInfo& f = *find_format(name);
+    const std::vector<std::byte> expected = encode(f, x, &importance);
+    CHECK(encode(f, x, &scaled) == expected);
+    CHECK(encode(f, x, &odd) == expected);
+  }
 }
 
 TEST_CASE("F32, F16 and BF16 encode to what they decode to") {

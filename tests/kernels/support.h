@@ -111,6 +111,7 @@ struct Product {
   int n_tokens;
   std::vector<std::byte> w;
   std::vector<std::byte> x;
+  std::vector<int> token_of = {};  // empty: tokens in order
 
   std::vector<float> run(const Kernels& k) const {
     std::vector<float> y(static_cast<std::size_t>(n_tokens) * static_cast<std::size_t>(n_rows), -12345.0F);
@@ -122,7 +123,8 @@ struct Product {
                           .n_tokens = n_tokens,
                           .n = n,
                           .y = y.data(),
-                          .y_stride = n_rows});
+                          .y_stride = n_rows,
+                          .token_of = token_of.empty() ? nullptr : token_of.data()});
     return y;
   }
 };

@@ -123,6 +123,11 @@ TEST_CASE("rows give the same bits on every ISA, for every shape") {
       compare_isas(*f, n_blocks * unit, 3, 17, Bytes::legal);
     }
     compare_isas(*f, 300, 9, 1, Bytes::legal);  // more than one piece of a tile (kernels/x86/tile.h)
+    // Panels (kernels/x86/panel.h): every number of tokens that a tile may have left, and more tokens than one
+    // unpacking serves.
+    for (const int n_tokens : {4, 6, 7, 9, 13, 20}) compare_isas(*f, 11 * unit, 19, n_tokens, Bytes::legal);
+    compare_isas(*f, 3 * unit, 33, 131, Bytes::legal);
+    compare_isas(*f, 9 * unit, 2, 260, Bytes::legal);
   }
 }
 
@@ -131,6 +136,7 @@ TEST_CASE("scales and activations that are no numbers reach the same results on 
     for (const int n_tokens : {1, 4}) {
       compare_isas(*f, f->block_size == 1 ? 77 : 3, 40, n_tokens, Bytes::any);
       compare_isas(*f, f->block_size == 1 ? 320 : 9, 40, n_tokens, Bytes::any);
+      compare_isas(*f, f->block_size == 1 ? 320 : 9, 40, 10 * n_tokens, Bytes::any);
     }
 }
 
@@ -181,6 +187,25 @@ TEST_CASE("a result does not depend on the rows and tokens around it") {
       CHECK(same(all.run(*k)[6 * 11 + 9], one.run(*k)[0]));
     }
   }
+}
+
+TEST_CASE("scattered tokens give what the same tokens give in a row") {
+  for (const FormatInfo* f : weight_formats())
+    for (const int n_tokens : {1, 3, 21}) {
+      const Product all = make_product(*f, f->block_size == 1 ? 100 : 5, 18, 30, Bytes::legal);
+      const auto token = static_cast<std::ptrdiff_t>(activation_bytes(*f, all.n));
+      Product scattered{*f, all.n, 18, n_tokens, all.w, all.x};
+      Product in_a_row{*f, all.n, 18, n_tokens, all.w, {}};
+      for (int t = 0; t < n_tokens; ++t) {
+        scattered.token_of.push_back(29 - t);
+        const auto at = all.x.begin() + (29 - t) * token;
+        in_a_row.x.insert(in_a_row.x.end(), at, at + token);
+      }
+      for (const Kernels* k : runnable_kernels()) {
+        INFO(std::string(f->name), " on ", std::string(k->isa), ", ", n_tokens, " tokens");
+        CHECK(first_difference(scattered.run(*k), in_a_row.run(*k)) == -1);
+      }
+    }
 }
 
 }  // namespace coterie::test

@@ -14,7 +14,7 @@ struct Unpack256<IQ4_XS, Isa> {
   COTERIE_INLINE static void run(const IQ4_XS::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
     u.d = b.scale.bits;
-    W::spread(scales(b), u.scales);
+    W::spread(scales(b), u.pair_scales);
     const __m128i levels = load16(iq4_levels);
     for (int c = 0; c < 4; ++c)
       u.q[c] = W::look_up(levels, W::and_(W::nibble_lanes(b.nibbles + 32 * c), W::bytes(15)));
@@ -56,7 +56,7 @@ struct Unpack256<IQ2_XXS, Isa> {
     const __m256 second = _mm256_castsi256_ps(Wide<Avx2>::load32(b.groups + 4));
     const __m256i points = in_order(_mm256_shuffle_ps(first, second, 0x88));
     const __m256i rest = in_order(_mm256_shuffle_ps(first, second, 0xdd));
-    W::spread(Unpack256<IQ4_XS, Isa>::twice(odd_scales(rest)), u.scales);
+    W::lay_out(Unpack256<IQ4_XS, Isa>::twice(odd_scales(rest)), u.scales);
     alignas(32) std::uint64_t signs[4];
     _mm256_store_si256(reinterpret_cast<__m256i*>(signs), even_signs(rest));
     for (int c = 0; c < 4; ++c) u.signs[c] = W::signs(signs[c]);

@@ -30,7 +30,7 @@ COTERIE_INLINE void unpack_k_scales(const std::uint8_t* bytes, Unpacked256<Isa, 
   const std::uint32_t a = load4(bytes);
   const std::uint32_t b = load4(bytes + 4);
   const std::uint32_t both = load4(bytes + 8);
-  Wide<Isa>::spread(doubled_words(a & 0x3f3f3f3fU, (both & 0x0f0f0f0fU) | (a >> 2 & 0x30303030U)), u.scales);
+  Wide<Isa>::lay_out(doubled_words(a & 0x3f3f3f3fU, (both & 0x0f0f0f0fU) | (a >> 2 & 0x30303030U)), u.scales);
   u.group_words = doubled_words(b & 0x3f3f3f3fU, (both >> 4 & 0x0f0f0f0fU) | (b >> 2 & 0x30303030U));
 }
 
@@ -80,8 +80,8 @@ struct Unpack256<Q6_K, Isa> {
     using W = Wide<Isa>;
     u.d = b.scale.bits;
     const __m256i scales = _mm256_cvtepi8_epi16(load16(b.scales));
-    W::spread(scales, u.scales);
-    u.group_words = _mm256_slli_epi16(scales, 5);
+    W::lay_out(scales, u.scales);
+    u.group_words = _mm256_mullo_epi16(scales, _mm256_set1_epi16(-32));
     for (int h = 0; h < 2; ++h) {
       const auto low = W::load(b.low + 64 * h);
       const std::uint8_t* high = b.high + 32 * h;
@@ -103,7 +103,7 @@ struct Unpack256<Q2_K, Isa> {
     u.m = b.min.bits;
     const __m128i groups = load16(b.groups);
     const __m128i low_half = _mm_set1_epi8(15);
-    W::spread(_mm256_cvtepu8_epi16(_mm_and_si128(groups, low_half)), u.scales);
+    W::lay_out(_mm256_cvtepu8_epi16(_mm_and_si128(groups, low_half)), u.scales);
     u.group_words = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(groups, 4), low_half));
     for (int h = 0; h < 2; ++h) {
       u.q[2 * h] = W::and_(W::template shifted_twice<0, 2>(b.codes + 32 * h), W::bytes(3));
@@ -119,8 +119,8 @@ struct Unpack256<Q3_K, Isa> {
   COTERIE_INLINE static void run(const Q3_K::Block& b, Unpacked& u) {
     u.d = b.scale.bits;
     const __m256i scales = _mm256_sub_epi16(_mm256_cvtepu8_epi16(scale_bytes(b)), _mm256_set1_epi16(32));
-    Wide<Isa>::spread(scales, u.scales);
-    u.group_words = _mm256_slli_epi16(scales, 2);
+    Wide<Isa>::lay_out(scales, u.scales);
+    u.group_words = _mm256_mullo_epi16(scales, _mm256_set1_epi16(-4));
     quarter<0>(b, u);
     quarter<1>(b, u);
     quarter<2>(b, u);

@@ -131,15 +131,19 @@ template <class F, class Isa>
 requires std::is_same_v<typename F::Integers, Integers32>
 struct BlockOps<F, Isa> {
   using W = Wide<Isa>;
+  using Products = __m256i;
   using Unpacked = typename Unpack32<F>::Unpacked;
   static constexpr int sum_offset = Unpack32<F>::is_signed ? W::signed_offset : Unpack32<F>::offset;
 
   COTERIE_INLINE static void unpack(const typename F::Block& b, Unpacked& u) { Unpack32<F>::run(b, u); }
-  COTERIE_INLINE static void sums(const Unpacked& u, const Act32& x, __m256i& isum) {
+  COTERIE_INLINE static __m256i products(const Unpacked& u, const std::int8_t* x) {
     if constexpr (Unpack32<F>::is_signed)
-      isum = W::signed_dot32(u.q, W::load32(x.q));
+      return W::signed_dot32(u.q, W::load32(x));
     else
-      isum = W::dot32(u.q, W::load32(x.q));
+      return W::dot32(u.q, W::load32(x));
+  }
+  COTERIE_INLINE static void sums(const Unpacked& u, const Act32& x, __m256i& isum) {
+    isum = products(u, x.q);
   }
 };
 

@@ -1,4 +1,4 @@
-// Rows of blocks on x86: eight rows at a time, in two stages.
+// Rows of blocks on x86 for several inputs (one is stream.h's): eight rows at a time, in two stages.
 //
 //   integers   four rows side by side, block after block: unpack once, meet every token;
 //              a transposing tree adds the exact sums of the four blocks up
@@ -14,7 +14,7 @@
 // (Zen 4, one thread, Q4_K from memory: 14 GB/s against 21; none at all: 12).
 #pragma once
 
-#include "kernels/rows.h"
+#include "kernels/x86/panel.h"
 #include "kernels/x86/wide_avx2.h"
 
 #include <type_traits>
@@ -51,6 +51,9 @@ COTERIE_INLINE __m128i add_up(const __m256i (&v)[stream_rows]) {
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
 
+template <class F, class Isa>
+class Stream;  // stream.h
+
 template <class F, class Isa, int n_tokens>
 class Tile {
  public:
@@ -60,7 +63,7 @@ class Tile {
         n_rows_(a.n_rows - row < tile_rows ? a.n_rows - row : tile_rows),
         n_blocks_(a.n / F::block_size) {
     for (int t = 0; t < n_tokens; ++t) {
-      x_[t] = reinterpret_cast<const Activation*>(a.x + (token + t) * a.x_bytes);
+      x_[t] = reinterpret_cast<const Activation*>(a.input(token + t));
       acc_[t] = _mm256_setzero_ps();
     }
     if (n_rows_ <= stream_rows) __builtin_memset(&sums_, 0, sizeof sums_);  // the upper half is never written
@@ -177,6 +180,9 @@ template <class F, class Isa>
 requires TiledFormat<F, Isa>
 struct Rows<F, Isa> {
   static void run(const RowsArgs& a) {
+    if (a.n_tokens == 1) return Stream<F, Isa>::run(a);
+    if constexpr (PaneledFormat<F, Isa>)
+      if (a.n_tokens >= panel_worth) return PanelRows<F, Isa>::run(a);
     for (int r = 0; r < a.n_rows; r += tile_rows) {
       int t = 0;
       for (; t + 4 <= a.n_tokens; t += 4) tile<4>(a, r, t);

@@ -81,6 +81,24 @@ struct Wide<Avx2> {
 
   // Eight doublewords with the same sum as the sixteen.
   COTERIE_INLINE static __m256i fold(V a) { return _mm256_add_epi32(a.low, a.high); }
+  // The other way round.
+  COTERIE_INLINE static V widen(__m256i a) { return {a, _mm256_setzero_si256()}; }
+
+  // Doubleword i: the sum of the sixteen doublewords of v[i].
+  COTERIE_INLINE static __m128i add_up(const V (&v)[4]) {
+    const __m256i folded[4] = {fold(v[0]), fold(v[1]), fold(v[2]), fold(v[3])};
+    return add_up(folded);
+  }
+  // The same of eight doublewords each.
+  COTERIE_INLINE static __m128i add_up(const __m256i (&v)[4]) {
+    const __m256i s = lane_sums(v[0], v[1], v[2], v[3]);
+    return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+  }
+  COTERIE_INLINE static __m256i add_up(const __m256i (&v)[8]) {
+    const __m256i s = lane_sums(v[0], v[1], v[2], v[3]);
+    const __m256i t = lane_sums(v[4], v[5], v[6], v[7]);
+    return _mm256_add_epi32(_mm256_permute2x128_si256(s, t, 0x20), _mm256_permute2x128_si256(s, t, 0x31));
+  }
 
   // The sum of 32 products of bytes, a unsigned or signed, spread over eight doublewords. The signed one may
   // hold signed_offset times the sum of b too much.
@@ -90,6 +108,21 @@ struct Wide<Avx2> {
   static constexpr int signed_offset = 0;
   COTERIE_INLINE static __m256i signed_dot32(__m256i a, __m256i b) {
     return _mm256_madd_epi16(signed_pair_products(a, b), _mm256_set1_epi16(1));
+  }
+
+  // Products of 256 codes and 256 values, times one scale word per 16 of them: the scales laid out, the products (words or
+  // doublewords, as the ISA has them; no code above 64), and the doublewords to which all of them add up.
+  using Scales = V[4];
+  COTERIE_INLINE static void lay_out(__m256i words, Scales& out) { spread(words, out); }
+  COTERIE_INLINE static V products(V a, V b) { return pair_products(a, b); }
+  COTERIE_INLINE static V weigh(V acc, const V (&products)[4], const Scales& scales) {
+    for (int c = 0; c < 4; ++c) acc = add_products(acc, products[c], scales[c]);
+    return acc;
+  }
+
+  // Eight doublewords: acc + a[2 i] * b[2 i] + a[2 i + 1] * b[2 i + 1] over words.
+  COTERIE_INLINE static __m256i add_products(__m256i acc, __m256i a, __m256i b) {
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b));
   }
 
   // Sixteen words, one per 16 bytes: lane l of out[c] is filled with word 4 c + l.
@@ -148,6 +181,12 @@ struct Wide<Avx2> {
   }
 
  private:
+  // Each lane: the sums of its part of a, b, c and d.
+  COTERIE_INLINE static __m256i lane_sums(__m256i a, __m256i b, __m256i c, __m256i d) {
+    const __m256i p = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));
+    const __m256i q = _mm256_add_epi32(_mm256_unpacklo_epi32(c, d), _mm256_unpackhi_epi32(c, d));
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(p, q), _mm256_unpackhi_epi64(p, q));
+  }
   template <int n>
   COTERIE_INLINE static __m256i shift(__m256i a) {
     if constexpr (n >= 0)

@@ -48,6 +48,26 @@ struct Wide<Avx512> {
   COTERIE_INLINE static __m256i fold(V a) {
     return _mm256_add_epi32(_mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
   }
+  COTERIE_INLINE static V widen(__m256i a) { return _mm512_zextsi256_si512(a); }
+  COTERIE_INLINE static __m128i add_up(const V (&v)[4]) {
+    const V a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
+    const V b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
+    const __m256i s = fold(_mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)));
+    return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+  }
+  COTERIE_INLINE static __m128i add_up(const __m256i (&v)[4]) { return Wide<Avx2>::add_up(v); }
+  COTERIE_INLINE static __m256i add_up(const __m256i (&v)[8]) { return Wide<Avx2>::add_up(v); }
+
+  using Scales = V[4];
+  COTERIE_INLINE static void lay_out(__m256i words, Scales& out) { spread(words, out); }
+  COTERIE_INLINE static V products(V a, V b) { return pair_products(a, b); }
+  COTERIE_INLINE static V weigh(V acc, const V (&products)[4], const Scales& scales) {
+    for (int c = 0; c < 4; ++c) acc = add_products(acc, products[c], scales[c]);
+    return acc;
+  }
+  COTERIE_INLINE static __m256i add_products(__m256i acc, __m256i a, __m256i b) {
+    return Wide<Avx2>::add_products(acc, a, b);
+  }
   COTERIE_INLINE static __m256i load32(const void* p) { return Wide<Avx2>::load32(p); }
   COTERIE_INLINE static __m256i dot32(__m256i a, __m256i b) { return Wide<Avx2>::dot32(a, b); }
   static constexpr int signed_offset = 0;
