@@ -19,6 +19,13 @@ GroupedAttentionState::GroupedAttentionState(Cpu& cpu, const AttentionConfig& c,
                       attention_scratch(o.max_tokens, c.n_heads / c.n_kv_heads, c.v_dim));
 }
 
+std::vector<CacheRows*> GroupedAttentionState::caches() {
+  std::vector<CacheRows*> all;
+  for (std::vector<CacheRows>* of_layers : {&keys, &values})
+    for (CacheRows& rows : *of_layers) all.push_back(&rows);
+  return all;
+}
+
 GroupedAttentionWeights read_attention(const Tensors& t, const AttentionConfig& c, std::int64_t layer) {
   const auto name = [&](const char* root) { return block_name(layer, root); };
   GroupedAttentionWeights w{};

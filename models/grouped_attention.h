@@ -38,6 +38,7 @@ struct GroupedAttentionWeights {
 
 struct GroupedAttentionState {
   GroupedAttentionState(Cpu& cpu, const AttentionConfig& c, const StateOptions& o);
+  std::vector<CacheRows*> caches();
 
   std::vector<CacheRows> keys;    // per layer [positions, kv_heads * head_dim]
   std::vector<CacheRows> values;  // per layer [positions, kv_heads * v_dim]

@@ -50,6 +50,20 @@ struct Step {
 class ModelState {
  public:
   virtual ~ModelState() = default;
+  virtual std::vector<CacheRows*> caches() = 0;  // every layer's
+};
+
+// What one decode step reads and multiplies.
+struct TokenCost {
+  std::int64_t bytes = 0;    // of weights and cache
+  std::int64_t weights = 0;  // each one product
+
+  void add(const Matrix& m) { add_part(m, 1, 1); }
+  void add_part(const Matrix& m, std::int64_t used, std::int64_t of) {  // some matrices of a stack
+    if (!m) return;
+    bytes += m.bytes() / of * used;
+    weights += m.count * m.rows * m.n / of * used;
+  }
 };
 
 class Model {
@@ -60,8 +74,7 @@ class Model {
   virtual std::unique_ptr<ModelState> new_state(Cpu& cpu, const StateOptions& options) const = 0;
   // Inside Team::step. Writes cache rows [position, position + tokens), reads all before.
   virtual void forward(Cpu& cpu, ModelState& state, const Step& step) const = 0;
-  // Weights and cache bytes that one decode step at this position reads.
-  virtual std::int64_t bytes_per_token(std::int64_t position, CacheType cache) const = 0;
+  virtual TokenCost token_cost(std::int64_t position, CacheType cache) const = 0;
   virtual std::int64_t cache_bytes_per_position(CacheType cache) const = 0;
 
  protected:

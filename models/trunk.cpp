@@ -120,11 +120,12 @@ void Trunk::head(Cpu& cpu, TrunkState& s, const Step& step) const {
   cpu.matmul({{output_, step.logits, sizes_.n_vocab}}, s.h, step.n_logits);
 }
 
-std::int64_t Trunk::bytes_per_token(std::int64_t position, CacheType cache) const {
-  std::int64_t bytes = token_embd_.row_bytes() + output_.bytes();
+TokenCost Trunk::token_cost(std::int64_t position, CacheType cache) const {
+  TokenCost cost{.bytes = token_embd_.row_bytes() + position * cache_bytes_per_position(cache)};
+  cost.add(output_);
   for (const GroupedAttentionWeights& w : attention_)
-    bytes += w.attn_q.bytes() + w.attn_k.bytes() + w.attn_v.bytes() + w.attn_output.bytes();
-  return bytes + position * cache_bytes_per_position(cache);
+    for (const Matrix* m : {&w.attn_q, &w.attn_k, &w.attn_v, &w.attn_output}) cost.add(*m);
+  return cost;
 }
 
 std::int64_t Trunk::cache_bytes_per_position(CacheType cache) const {

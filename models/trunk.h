@@ -40,7 +40,7 @@ class Trunk {
   void head(Cpu& cpu, TrunkState& s, const Step& step) const;
 
   // As Model's, without feed-forward weights.
-  std::int64_t bytes_per_token(std::int64_t position, CacheType cache) const;
+  TokenCost token_cost(std::int64_t position, CacheType cache) const;
   std::int64_t cache_bytes_per_position(CacheType cache) const;
 
  private:

@@ -60,6 +60,10 @@ struct Kernels {
   // rows.
   void (*outer)(const float* x, std::int64_t x_stride, int n_tokens, const float* w, std::int64_t w_stride,
                 int n_inner, int n_cols, float* y, std::int64_t y_stride);
+
+  // Multiplies and adds in registers only, and returns how many of both (kernels/burst.h).
+  std::int64_t (*burst_bytes)(std::int64_t rounds);
+  std::int64_t (*burst_floats)(std::int64_t rounds);
 };
 
 std::span<const Kernels* const> all_kernels();  // widest first, generic last

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "formats/list.h"
+#include "kernels/burst.h"
 #include "kernels/float_rows.h"
 #include "kernels/isa.h"
 #include "kernels/quantize.h"
@@ -35,6 +36,8 @@ consteval Kernels make_kernels(bool (*runnable)(), const Encoders& encoders, For
       .half_to_float = V::half_to_float,
       .float_to_half = V::float_to_half,
       .outer = V::outer,
+      .burst_bytes = BurstBytes<Isa>::run,
+      .burst_floats = burst_floats<Isa>,
   };
 }
 

@@ -67,19 +67,26 @@ void DeepSeek::forward(Cpu& cpu, ModelState& state, const Step& step) const {
   cpu.matmul({{weights_.output, step.logits, c.n_vocab}}, s.h, step.n_logits);
 }
 
-std::int64_t DeepSeek::bytes_per_token(std::int64_t position, CacheType cache) const {
-  const Config& c = config_;
-  std::int64_t bytes = weights_.token_embd.row_bytes() + weights_.output.bytes();
+std::vector<CacheRows*> State::caches() {
+  std::vector<CacheRows*> all;
+  for (CacheRows& rows : cache) all.push_back(&rows);
+  return all;
+}
+
+TokenCost DeepSeek::token_cost(std::int64_t position, CacheType cache) const {
+  const Routing& r = config_.routing;
+  TokenCost cost{.bytes = weights_.token_embd.row_bytes() + position * cache_bytes_per_position(cache)};
+  cost.add(weights_.output);
   for (const LayerWeights& l : weights_.layers) {
     const AttentionWeights& a = l.attention;
     for (const Matrix* m : {&a.attn_q_a, &a.attn_q_b, &a.attn_q, &a.attn_kv_a_mqa, &a.attn_k_b, &a.attn_v_b,
                             &a.attn_kv_b, &a.attn_output, &l.dense.gate, &l.dense.up, &l.dense.down,
                             &l.moe.ffn_gate_inp, &l.moe.shared.gate, &l.moe.shared.up, &l.moe.shared.down})
-      if (*m) bytes += m->bytes();
-    if (const FeedForward& e = l.moe.experts; e.gate)
-      bytes += c.routing.n_used * (e.gate.bytes() + e.up.bytes() + e.down.bytes()) / c.routing.n_experts;
+      cost.add(*m);
+    for (const Matrix* m : {&l.moe.experts.gate, &l.moe.experts.up, &l.moe.experts.down})
+      cost.add_part(*m, r.n_used, r.n_experts);
   }
-  return bytes + position * cache_bytes_per_position(cache);
+  return cost;
 }
 
 std::int64_t DeepSeek::cache_bytes_per_position(CacheType cache) const {

@@ -13,6 +13,8 @@ namespace coterie::deepseek {
 struct State : ModelState {
   State(Cpu& cpu, const Config& c, const StateOptions& options);
 
+  std::vector<CacheRows*> caches() override;
+
   std::vector<CacheRows>
       cache;  // per layer [P, kv_lora_rank + rope]: the normalised latent, then the rotated shared key
 

@@ -8,6 +8,7 @@ namespace coterie::llama {
 namespace {
 
 struct State : ModelState {
+  std::vector<CacheRows*> caches() override { return trunk.attention.caches(); }
   State(Cpu& cpu, const AttentionConfig& c, std::int64_t inner, const StateOptions& o)
       : trunk(cpu, c, o),
         feed_forward(cpu, {.max_tokens = o.max_tokens,
@@ -46,10 +47,11 @@ void Llama::forward(Cpu& cpu, ModelState& state, const Step& step) const {
   trunk_.head(cpu, s.trunk, step);
 }
 
-std::int64_t Llama::bytes_per_token(std::int64_t position, CacheType cache) const {
-  std::int64_t bytes = trunk_.bytes_per_token(position, cache);
-  for (const FeedForward& f : ffn_) bytes += f.gate.bytes() + f.up.bytes() + f.down.bytes();
-  return bytes;
+TokenCost Llama::token_cost(std::int64_t position, CacheType cache) const {
+  TokenCost cost = trunk_.token_cost(position, cache);
+  for (const FeedForward& f : ffn_)
+    for (const Matrix* m : {&f.gate, &f.up, &f.down}) cost.add(*m);
+  return cost;
 }
 
 }  // namespace coterie::llama

@@ -13,7 +13,7 @@ class Qwen2 : public Model {
   explicit Qwen2(const gguf::Reader& file);
   std::unique_ptr<ModelState> new_state(Cpu& cpu, const StateOptions& options) const override;
   void forward(Cpu& cpu, ModelState& state, const Step& step) const override;
-  std::int64_t bytes_per_token(std::int64_t position, CacheType cache) const override;
+  TokenCost token_cost(std::int64_t position, CacheType cache) const override;
   std::int64_t cache_bytes_per_position(CacheType cache) const override {
     return trunk_.cache_bytes_per_position(cache);
   }

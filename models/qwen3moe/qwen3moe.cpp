@@ -8,6 +8,7 @@ namespace coterie::qwen3moe {
 namespace {
 
 struct State : ModelState {
+  std::vector<CacheRows*> caches() override { return trunk.attention.caches(); }
   State(Cpu& cpu, const AttentionConfig& c, const Routing& r, std::int64_t inner, const StateOptions& o)
       : trunk(cpu, c, o),
         router(cpu, r, o.max_tokens),
@@ -69,13 +70,14 @@ void Qwen3Moe::forward(Cpu& cpu, ModelState& state, const Step& step) const {
   trunk_.head(cpu, s.trunk, step);
 }
 
-std::int64_t Qwen3Moe::bytes_per_token(std::int64_t position, CacheType cache) const {
-  std::int64_t bytes = trunk_.bytes_per_token(position, cache);
-  for (const MoeWeights& w : moe_)
-    bytes += w.ffn_gate_inp.bytes() +
-             routing_.n_used * (w.experts.gate.bytes() + w.experts.up.bytes() + w.experts.down.bytes()) /
-                 routing_.n_experts;
-  return bytes;
+TokenCost Qwen3Moe::token_cost(std::int64_t position, CacheType cache) const {
+  TokenCost cost = trunk_.token_cost(position, cache);
+  for (const MoeWeights& w : moe_) {
+    cost.add(w.ffn_gate_inp);
+    for (const Matrix* m : {&w.experts.gate, &w.experts.up, &w.experts.down})
+      cost.add_part(*m, routing_.n_used, routing_.n_experts);
+  }
+  return cost;
 }
 
 }  // namespace coterie::qwen3moe

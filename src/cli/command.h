@@ -13,8 +13,23 @@ struct Command {
   const char* examples = "";    // one per line, without indentation: printed first by --help
 };
 
-extern const Command chat_command, convert_command, doctor_command, dump_logits_command, dump_prompt_command,
-    dump_routes_command, dump_tensor_command, dump_text_command, dump_tokens_command, eval_command,
-    inspect_command, quantize_command, run_command, verify_command, synth_command, version_command;
+extern const Command bench_command;
+extern const Command bench_kernels_command;
+extern const Command chat_command;
+extern const Command convert_command;
+extern const Command doctor_command;
+extern const Command dump_logits_command;
+extern const Command dump_prompt_command;
+extern const Command dump_routes_command;
+extern const Command dump_tensor_command;
+extern const Command dump_text_command;
+extern const Command dump_tokens_command;
+extern const Command eval_command;
+extern const Command inspect_command;
+extern const Command quantize_command;
+extern const Command run_command;
+extern const Command synth_command;
+extern const Command verify_command;
+extern const Command version_command;
 
 }  // namespace coterie::cli

@@ -1,4 +1,5 @@
 // coterie doctor [--json]: what this machine offers, what was built, and what stands in the way.
+#include "bench/probe.h"
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/line_editor.h"
@@ -9,23 +10,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cstdio>
 #include <string>
-#include <vector>
 
 namespace coterie::cli {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::vector<int> thread_counts(int most) {  // 1, 2, 4, ... and all
-  std::vector<int> counts;
-  for (int n = 1; n < most; n *= 2) counts.push_back(n);
-  counts.push_back(most);
-  return counts;
-}
 
 Json instruction_sets() {
   Json sets = Json::array();
@@ -52,8 +44,8 @@ Json advice(const Machine& m) {
 Json examine() {
   const Machine m = describe_machine();
   Json bandwidth = Json::array();
-  for (const int threads : thread_counts(m.logical_cpus))
-    bandwidth.push_back({{"threads", threads}, {"gb_per_s", measure_read_bandwidth(threads) / 1e9}});
+  for (const bench::ReadRate& r : bench::measure_read_rates())
+    if (r.node < 0) bandwidth.push_back({{"threads", r.threads}, {"gb_per_s", r.bytes_per_second / 1e9}});
   const std::string shipped = find_shipped_model();
   Json out{{"cpu", m.cpu},
            {"physical_cores", m.physical_cores},

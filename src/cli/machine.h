@@ -1,4 +1,4 @@
-// Facts about this machine, read from the system or measured.
+// Facts about this machine, read from the system.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,5 @@ struct Machine {
 };
 
 Machine describe_machine();
-
-// Bytes per second that so many threads read from main memory together: a buffer larger than most caches,
-// best of a few passes, about a tenth of a second. 0: not enough memory to tell.
-double measure_read_bandwidth(int threads);
 
 }  // namespace coterie::cli

@@ -1,6 +1,6 @@
 #include "cli/reply_printer.h"
 
-#include "cli/machine.h"
+#include "bench/probe.h"
 #include "cli/terminal.h"
 
 #include <cinttypes>
@@ -44,7 +44,7 @@ Figures figures_of(const Reply& reply, int threads) {
   Figures f;
   f.prompt_rate = rate(static_cast<double>(reply.n_prompt), reply.prompt_seconds);
   if (reply.n_steps == 0) return f;
-  static const double bandwidth = measure_read_bandwidth(threads);
+  static const double bandwidth = bench::measure_read_bandwidth(threads);
   f.decode_rate = rate(static_cast<double>(reply.n_steps), reply.decode_seconds);
   f.bytes_per_second = rate(static_cast<double>(reply.step_bytes), reply.decode_seconds);
   f.bandwidth = bandwidth;

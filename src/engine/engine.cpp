@@ -61,8 +61,8 @@ const text::Tokenizer& Engine::tokenizer() const { return *tokenizer_; }
 const std::string& Engine::chat_template() const { return template_; }
 std::int64_t Engine::n_vocab() const { return model_->sizes().n_vocab; }
 std::int64_t Engine::context() const { return options_.context; }
-std::int64_t Engine::bytes_per_token(std::int64_t position) const {
-  return model_->bytes_per_token(position, options_.cache);
+TokenCost Engine::token_cost(std::int64_t position) const {
+  return model_->token_cost(position, options_.cache);
 }
 
 }  // namespace coterie

@@ -47,9 +47,8 @@ class Engine {
   const std::string& chat_template() const;  // Jinja source, empty: the file has none
   const SamplingHints& sampling_hints() const { return hints_; }
   std::int64_t n_vocab() const;
-  std::int64_t context() const;  // the limit a session gets
-  std::int64_t bytes_per_token(
-      std::int64_t position) const;  // weights and cache rows read by one decode step
+  std::int64_t context() const;                       // the limit a session gets
+  TokenCost token_cost(std::int64_t position) const;  // of one decode step
   const Model& model() const { return *model_; }
 
  private:
@@ -78,7 +77,9 @@ class Session {
 
   const std::vector<Token>& tokens() const { return tokens_; }  // the timeline so far
   void truncate(std::int64_t n);                                // forget everything from position n on
-  void record_routes(std::vector<RouteRecord>* out);            // nullptr: stop recording
+  // Makes the timeline n tokens long with rows that mean nothing: only to measure speed at a depth.
+  void pretend(std::int64_t n);
+  void record_routes(std::vector<RouteRecord>* out);  // nullptr: stop recording
 
  private:
   void check(std::span<const Token> tokens) const;

@@ -131,7 +131,7 @@ Reply generate(const Engine& engine, Session& session, std::span<const Token> pr
     }
     if (events.cancelled && events.cancelled()) break;
     logits = session.feed({&token, 1}, Role::decode, events.cancelled);
-    reply.step_bytes += engine.bytes_per_token(position);
+    reply.step_bytes += engine.token_cost(position).bytes;
     ++reply.n_steps;
   }
   reply.decode_seconds = seconds_since(start);

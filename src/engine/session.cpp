@@ -99,6 +99,12 @@ void Session::truncate(std::int64_t n) {
   tokens_.resize(static_cast<std::size_t>(n));
 }
 
+void Session::pretend(std::int64_t n) {
+  tokens_.resize(static_cast<std::size_t>(std::min(n, engine_.context())));
+  for (CacheRows* rows : state_->model->caches())
+    rows->fill(state_->cpu.kernels(), static_cast<std::int64_t>(tokens_.size()));
+}
+
 void Session::record_routes(std::vector<RouteRecord>* out) { state_->routes = out; }
 
 }  // namespace coterie

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 namespace coterie {
 
@@ -29,6 +30,19 @@ class CacheRows {
       std::memcpy(to, row, static_cast<std::size_t>(row_bytes()));
     else
       k.float_to_half(row, width_, reinterpret_cast<std::uint16_t*>(to));
+  }
+
+  // The first n rows with numbers between -1 and 1 that mean nothing.
+  void fill(const Kernels& k, std::int64_t n) {
+    std::vector<float> row(static_cast<std::size_t>(width_));
+    std::uint32_t state = 1;
+    for (std::int64_t position = 0; position < n; ++position) {
+      for (float& x : row) {
+        state = state * 1664525 + 1013904223;  // a linear congruential generator (Numerical Recipes)
+        x = static_cast<float>(static_cast<std::int32_t>(state)) * 0x1p-31F;
+      }
+      store(k, position, row.data());
+    }
   }
 
   struct View {

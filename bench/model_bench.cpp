@@ -1,0 +1,93 @@
+#include "bench/model_bench.h"
+
+#include "base/memory.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+
+namespace coterie::bench {
+
+namespace {
+
+std::vector<double> sorted(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values;
+}
+
+std::vector<Token> random_tokens(std::int64_t n, std::int64_t n_vocab, std::mt19937& random) {
+  std::vector<Token> tokens(static_cast<std::size_t>(n));
+  for (Token& t : tokens) t = static_cast<Token>(random() % static_cast<std::uint32_t>(n_vocab));
+  return tokens;
+}
+
+std::vector<Measurement> list_tests(const Engine& engine, const BenchPlan& plan) {
+  std::vector<Measurement> tests;
+  const auto add = [&](Role role, std::int64_t depth, std::int64_t tokens, std::int64_t steps) {
+    tests.push_back({role, depth, tokens, steps, engine.token_cost(depth)});
+  };
+  for (const std::int64_t depth : plan.depths) {
+    if (plan.prompt > 0) add(Role::prompt, depth, plan.prompt, 1);
+    if (plan.steps == 0) continue;
+    for (const std::int64_t batch : plan.batches)
+      if (depth == plan.depths.front() || batch == 1) add(Role::decode, depth, batch, plan.steps);
+  }
+  return tests;
+}
+
+double run_once(Session& session, const Measurement& test, std::int64_t n_vocab, std::mt19937& random) {
+  session.pretend(test.depth);
+  if (test.role == Role::decode)  // one step to warm up
+    session.feed(random_tokens(test.tokens, n_vocab, random), test.role);
+  std::vector<std::vector<Token>> steps;
+  for (std::int64_t i = 0; i < test.steps; ++i) steps.push_back(random_tokens(test.tokens, n_vocab, random));
+  const auto start = std::chrono::steady_clock::now();
+  for (const std::vector<Token>& tokens : steps) session.feed(tokens, test.role);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+double Measurement::median() const {
+  const std::vector<double> s = sorted(seconds);
+  const std::size_t half = s.size() / 2;
+  return rate(s.size() % 2 == 1 ? s[half] : (s[half - 1] + s[half]) / 2);
+}
+double Measurement::lowest() const { return rate(sorted(seconds).back()); }
+double Measurement::highest() const { return rate(sorted(seconds).front()); }
+
+std::int64_t context_of(const BenchPlan& plan) {
+  const std::int64_t deepest = plan.depths.empty() ? 0 : std::ranges::max(plan.depths);
+  const std::int64_t widest = plan.batches.empty() ? 1 : std::ranges::max(plan.batches);
+  return deepest + std::max(plan.prompt, (plan.steps + 1) * widest);
+}
+
+BenchPlan fitting(BenchPlan plan, const Engine& engine) {
+  const std::int64_t row = engine.model().cache_bytes_per_position(engine.options().cache);
+  const auto memory = static_cast<std::int64_t>(available_memory() / 2);
+  const std::int64_t most =
+      std::min(engine.model().sizes().context_length, memory / std::max<std::int64_t>(row, 1));
+  const auto too_deep = [&](std::int64_t depth) {
+    BenchPlan one = plan;
+    one.depths = {depth};
+    return context_of(one) > most;
+  };
+  std::erase_if(plan.depths, too_deep);
+  return plan;
+}
+
+std::vector<Measurement> measure(const Engine& engine, const BenchPlan& plan, const BenchProgress& progress) {
+  std::vector<Measurement> tests = list_tests(engine, plan);
+  Session session(engine);
+  std::mt19937 random(1);  // the same tokens in every run
+  const double n = static_cast<double>(tests.size()) * plan.repetitions;
+  double done = 0;
+  for (int i = 0; i < plan.repetitions; ++i)
+    for (Measurement& test : tests) {
+      progress(done++ / n, test);
+      test.seconds.push_back(run_once(session, test, engine.n_vocab(), random));
+    }
+  return tests;
+}
+
+}  // namespace coterie::bench

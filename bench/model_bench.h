@@ -1,0 +1,49 @@
+// How fast a model answers: decode and prompts at depths of the timeline, several tokens at once.
+//
+// Repetitions are the outer loop, so that a machine that drifts drifts through all tests alike.
+#pragma once
+
+#include "engine/engine.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace coterie::bench {
+
+struct BenchPlan {
+  std::vector<std::int64_t> depths{0, 4096, 16384, 65536};  // rows in the cache before
+  std::vector<std::int64_t> batches{1, 2, 4, 8,
+                                    32};  // produced tokens per step; at the first depth, 1 at all
+  std::int64_t prompt = 512;              // tokens
+  std::int64_t steps = 16;                // of decode
+  int repetitions = 3;
+};
+
+// One test. A step of several produced tokens is one timeline's (drafts being verified), not several users'.
+struct Measurement {
+  Role role;
+  std::int64_t depth;
+  std::int64_t tokens;            // per step; of a prompt: all
+  std::int64_t steps;             // per repetition
+  TokenCost cost;                 // of one token at this depth
+  std::vector<double> seconds{};  // by repetition
+
+  double rate(double seconds_taken) const {  // tokens per second
+    return static_cast<double>(tokens * steps) / seconds_taken;
+  }
+  double median() const;  // of the rate
+  double lowest() const;
+  double highest() const;
+};
+
+// The depths that fit the model's context and half of the free memory, and the context an engine needs for them.
+BenchPlan fitting(BenchPlan plan, const Engine& engine);
+std::int64_t context_of(const BenchPlan& plan);
+
+// Called before each test with the share of all work that is done; throws to end early.
+using BenchProgress = std::function<void(double share, const Measurement& next)>;
+std::vector<Measurement> measure(const Engine& engine, const BenchPlan& plan, const BenchProgress& progress);
+
+}  // namespace coterie::bench

@@ -1,0 +1,147 @@
+#include "bench/report.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace coterie::bench {
+
+namespace {
+
+template <class... T>
+std::string text(const char* form, T... values) {
+  char line[512];
+  std::snprintf(line, sizeof line, form, values...);
+  return line;
+}
+
+const char* name_of(const Measurement& m) { return m.role == Role::prompt ? "prompt" : "decode"; }
+
+double bytes_per_second(const Measurement& m) {
+  return m.role == Role::decode && m.tokens == 1 ? static_cast<double>(m.cost.bytes) * m.median() : 0;
+}
+
+double operations_per_second(const Measurement& m) {
+  return m.role == Role::prompt ? 2 * static_cast<double>(m.cost.weights) * m.median() : 0;
+}
+
+std::string escaped(const std::string& raw) {
+  std::string out;
+  for (const char c : raw)
+    out += c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : std::string(1, c);
+  return out;
+}
+
+std::string quoted(const std::string& raw) {  // of CSV
+  std::string out = "\"";
+  for (const char c : raw) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+std::string label(const Measurement& m) {
+  return text("%s %lld%s at %lld", name_of(m), static_cast<long long>(m.tokens),
+              m.role == Role::prompt ? " tokens"
+              : m.tokens == 1        ? " token"
+                                     : " at once",
+              static_cast<long long>(m.depth));
+}
+
+}  // namespace
+
+double share_of_limit(const BenchHeader& h, const Measurement& m) {
+  if (m.role == Role::prompt) return h.byte_peak > 0 ? operations_per_second(m) / h.byte_peak : 0;
+  return h.bandwidth > 0 ? bytes_per_second(m) / h.bandwidth : 0;
+}
+
+std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests) {
+  std::string out = h.program + "\n" + h.command + "\n" + h.cpu +
+                    text(", %d thread(s), %s\n", h.threads, h.isa.c_str()) + h.model + "\n";
+  for (const ReadRate& r : h.reads)
+    out += text("reads memory   %6.1f GB/s with %d thread(s)%s\n", r.bytes_per_second / 1e9, r.threads,
+                r.node < 0 ? "" : text(" of node %d", r.node).c_str());
+  out += text("limits         %6.1f GB/s read, %.0f GOPS int8, %.0f GFLOPS float\n\n", h.bandwidth / 1e9,
+              h.byte_peak / 1e9, h.float_peak / 1e9);
+  out += "test     depth  tokens     tok/s (lowest - highest)       reads   computes   share of limit\n";
+  for (const Measurement& m : tests) {
+    const double bytes = bytes_per_second(m), operations = operations_per_second(m);
+    out += text("%-6s %7lld %7lld %9.2f (%.2f - %.2f)", name_of(m), static_cast<long long>(m.depth),
+                static_cast<long long>(m.tokens), m.median(), m.lowest(), m.highest());
+    if (bytes > 0) out += text("   %.2f GB/s", bytes / 1e9);
+    if (operations > 0) out += text("   %.0f GOPS", operations / 1e9);
+    if (const double share = share_of_limit(h, m); share > 0) out += text("   %.1f %%", 100 * share);
+    out += "\n";
+  }
+  return out;
+}
+
+std::string csv_of(const BenchHeader& h, const std::vector<Measurement>& tests) {
+  std::string out =
+      "program,command,cpu,isa,threads,model,bandwidth_bytes_per_s,int8_ops_per_s,test,depth,tokens,"
+      "tokens_per_s,lowest,highest,bytes_per_s,ops_per_s,share_of_limit\n";
+  for (const Measurement& m : tests) {
+    for (const std::string& s : {h.program, h.command, h.cpu, h.isa}) out += quoted(s) + ",";
+    out += text("%d,", h.threads) + quoted(h.model);
+    out += text(",%.6g,%.6g,%s,%lld,%lld,%.6g,%.6g,%.6g", h.bandwidth, h.byte_peak, name_of(m),
+                static_cast<long long>(m.depth), static_cast<long long>(m.tokens), m.median(), m.lowest(),
+                m.highest());
+    out += text(",%.6g,%.6g,%.6g\n", bytes_per_second(m), operations_per_second(m), share_of_limit(h, m));
+  }
+  return out;
+}
+
+nlohmann::ordered_json json_of(const BenchHeader& h, const std::vector<Measurement>& tests) {
+  nlohmann::ordered_json out{{"program", h.program},
+                             {"command", h.command},
+                             {"cpu", h.cpu},
+                             {"isa", h.isa},
+                             {"threads", h.threads},
+                             {"model", h.model},
+                             {"bandwidth_bytes_per_s", h.bandwidth},
+                             {"int8_ops_per_s", h.byte_peak},
+                             {"float_ops_per_s", h.float_peak}};
+  for (const ReadRate& r : h.reads)
+    out["read_rates"].push_back({{"threads", r.threads}, {"bytes_per_s", r.bytes_per_second}});
+  for (std::size_t i = 0; i < h.reads.size(); ++i)
+    if (h.reads[i].node >= 0) out["read_rates"][i]["node"] = h.reads[i].node;
+  out["tests"] = nlohmann::ordered_json::array();
+  for (const Measurement& m : tests)
+    out["tests"].push_back({{"test", name_of(m)},
+                            {"depth", m.depth},
+                            {"tokens", m.tokens},
+                            {"tokens_per_s", m.median()},
+                            {"lowest", m.lowest()},
+                            {"highest", m.highest()},
+                            {"bytes_per_s", bytes_per_second(m)},
+                            {"ops_per_s", operations_per_second(m)},
+                            {"share_of_limit", share_of_limit(h, m)}});
+  return out;
+}
+
+// One bar per test, as long as its share of the limit; tests without a limit have a figure only.
+std::string svg_of(const BenchHeader& h, const std::vector<Measurement>& tests) {
+  constexpr int row = 24, top = 64, left = 190, width = 400;
+  const int height = top + row * static_cast<int>(tests.size()) + 16;
+  std::string out = text(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
+      "font-family=\"sans-serif\" font-size=\"13\">\n",
+      left + width + 190, height);
+  out += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
+  out += "<text x=\"12\" y=\"22\" font-weight=\"bold\">" + escaped(h.model) +
+         "</text>\n<text x=\"12\" y=\"42\">" + escaped(h.cpu) +
+         text(", %d thread(s), %s: share of %.1f GB/s (decode), %.0f GOPS (prompt)</text>\n", h.threads,
+              h.isa.c_str(), h.bandwidth / 1e9, h.byte_peak / 1e9);
+  int y = top;
+  for (const Measurement& m : tests) {
+    const double share = share_of_limit(h, m);
+    const int bar = static_cast<int>(width * std::min(share, 1.0));
+    out += text("<text x=\"12\" y=\"%d\">%s</text>", y + 14, label(m).c_str());
+    out += text("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"16\" fill=\"#eee\"/>", left, y, width);
+    out += text("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"16\" fill=\"%s\"/>", left, y, bar,
+                m.role == Role::prompt ? "#c97b2d" : "#2d6fc9");
+    out += text("<text x=\"%d\" y=\"%d\">%.1f tok/s%s</text>\n", left + width + 8, y + 14, m.median(),
+                share > 0 ? text(", %.0f %%", 100 * share).c_str() : "");
+    y += row;
+  }
+  return out + "</svg>\n";
+}
+
+}  // namespace coterie::bench

@@ -1,0 +1,64 @@
+"""coterie bench and bench kernels, as a user runs them."""
+import json
+import os
+import pathlib
+import tempfile
+
+import support
+from support import golden
+
+
+class Bench(support.Case):
+    SMALL = ["--depth", "0,50", "--prompt", "16", "--steps", "2", "--repetitions", "1", "--batch", "1,2"]
+
+    def test_json_names_machine_and_command_and_every_test(self):
+        report = self.ok("bench", *self.SMALL, "--json").json()
+        self.assertEqual([(t["test"], t["depth"], t["tokens"]) for t in report["tests"]],
+                         [("prompt", 0, 16), ("decode", 0, 1), ("decode", 0, 2), ("prompt", 50, 16), ("decode", 50, 1)])
+        self.assertIn("bench --depth 0,50", report["command"])
+        self.assertTrue(report["cpu"] and report["program"].startswith("coterie "))
+        self.assertGreater(report["int8_ops_per_s"], 0)
+        self.assertTrue(all(t["tokens_per_s"] > 0 for t in report["tests"]))
+
+    def test_files_are_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            csv, svg = pathlib.Path(folder, "a.csv"), pathlib.Path(folder, "a.svg")
+            out = self.ok("bench", *self.SMALL, "--csv", str(csv), "--svg", str(svg)).out
+            self.assertIn("share of limit", out)
+            self.assertEqual(len(csv.read_text().splitlines()), 6)
+            self.assertTrue(svg.read_text().startswith("<svg"))
+
+    def test_a_shape_is_made_and_removed(self):
+        before = set(os.listdir(tempfile.gettempdir()))
+        report = self.ok("bench", "--shape", golden("models/v3-yarn/config.json"), "--type", "Q8_0", *self.SMALL, "--json").json()
+        self.assertEqual(len(report["tests"]), 5)
+        left = {name for name in set(os.listdir(tempfile.gettempdir())) - before if name.startswith("coterie-bench")}
+        self.assertEqual(left, set())
+        self.assertFalse([name for name in os.listdir("/dev/shm") if name.startswith("coterie-bench")] if os.path.isdir("/dev/shm") else [])
+
+    def test_another_program_takes_turns(self):
+        rows = json.dumps([{"n_prompt": 512, "n_gen": 0, "avg_ts": 4.0}, {"n_prompt": 0, "n_gen": 16, "avg_ts": 2.0}])
+        out = self.ok("bench", *self.SMALL, "--vs", f"echo noise; echo '{rows}'").out
+        self.assertIn("ratio", out)
+        self.assertRegex(out, r"decode +[\d.]+ +2\.00 +[\d.]+")
+
+    def test_mistakes_end_in_one_line(self):
+        self.fails(1, "bench", *self.SMALL, "--vs", "echo nothing")
+        self.fails(1, "bench", *self.SMALL, "--vs", "exit 3")
+        self.fails(2, "bench", "--depth", "4x")
+        self.fails(2, "bench", "--depth", "-1")
+        self.fails(2, "bench", "--batch", "0")
+        self.fails(2, "bench", "--shape", "no-such")
+        self.fails(2, "bench", "model.gguf", "--shape", "deepseek-r1")
+        self.fails(2, "bench", "--prompt", "0", "--steps", "0")
+        self.fails(2, "bench", "kernels", "--format", "Q9_Z")
+        self.fails(2, "bench", "kernels", "--isa", "mmx")
+
+    def test_kernels(self):
+        found = self.ok("bench", "kernels", "--format", "Q8_0", "--isa", "generic", "--json", timeout=120).json()
+        self.assertEqual({(r["row"], r["tokens"], r["from"]) for r in found},
+                         {(n, t, "cache") for n in (2048, 7168) for t in (1, 8, 64)} | {(n, 1, "memory") for n in (2048, 7168)})
+
+
+if __name__ == "__main__":
+    support.main()
