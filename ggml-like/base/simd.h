@@ -230,17 +230,29 @@ struct Lanes {
     each([&](auto i) { v[i] = Isa::fma(a.v[i], b.v[i], v[i]); });
   }
 
-  // op joins two batches, and two floats.
   template <class Op>
   COTERIE_INLINE float fold(Op op) const {
     Lanes l = *this;
     for (int half = n / 2; half > 0; half /= 2)
       for (int i = 0; i < half; ++i) l.v[i] = op(l.v[i], l.v[i + half]);
-    alignas(64) float a[width];
-    l.v[0].store_aligned(a);
-    for (int half = width / 2; half > 0; half /= 2)
-      for (int i = 0; i < half; ++i) a[i] = op(a[i], a[i + half]);
-    return a[0];
+    return fold_batch<width / 2>(l.v[0], op);
+  }
+
+ private:
+  using Register = typename Batch::register_type;
+
+  // Lane 0 of what the halves of a batch make, then the halves of those; the other lanes are of no account.
+  template <int half, class Op>
+  COTERIE_INLINE static float fold_batch(Batch b, Op op) {
+    const Register lanes = b;
+    if constexpr (half == 0)
+      return lanes[0];
+    else
+      return fold_batch<half / 2>(op(b, upper<half>(lanes, std::make_integer_sequence<int, width>{})), op);
+  }
+  template <int half, int... i>
+  COTERIE_INLINE static Batch upper(Register r, std::integer_sequence<int, i...>) {
+    return Batch(Register(__builtin_shufflevector(r, r, (i + half) % width...)));
   }
 };
 

@@ -101,18 +101,24 @@ struct VectorOps {
     for (; i < n; ++i) y[i] = coterie::float_to_half(x[i]);
   }
 
-  // Four batches of columns at a time, d ascending: every element is its own fma chain, so tiling cannot
-  // change a bit.
+  // Tiles of tokens and columns, d ascending: every element is its own fma chain, so tiling cannot change a bit.
   static void outer(const float* x, std::int64_t x_stride, int n_tokens, const float* w,
                     std::int64_t w_stride, int n_inner, int n_cols, float* y, std::int64_t y_stride) {
-    for (int t = 0; t < n_tokens; ++t, x += x_stride, y += y_stride) {
-      int c = 0;
-      for (; c + 4 * width <= n_cols; c += 4 * width) outer_columns<4>(x, w + c, w_stride, n_inner, y + c);
-      for (; c + width <= n_cols; c += width) outer_columns<1>(x, w + c, w_stride, n_inner, y + c);
-      for (; c < n_cols; ++c) {
+    const Outer o{x, x_stride, w, w_stride, n_inner, y, y_stride};
+    constexpr int columns = width >= 16 ? 4 : 2;  // as many sums as the registers hold
+    int c = 0;
+    for (; c + columns * width <= n_cols; c += columns * width) {
+      int t = 0;
+      for (; t + 4 <= n_tokens; t += 4) o.template tile<4, columns>(t, c);
+      for (; t < n_tokens; ++t) o.template tile<1, columns>(t, c);
+    }
+    for (int t = 0; t < n_tokens; ++t) {
+      int rest = c;
+      for (; rest + width <= n_cols; rest += width) o.template tile<1, 1>(t, rest);
+      for (; rest < n_cols; ++rest) {
         float acc = 0.0F;
-        for (int d = 0; d < n_inner; ++d) acc = Isa::fma(x[d], w[d * w_stride + c], acc);
-        y[c] = acc;
+        for (int d = 0; d < n_inner; ++d) acc = Isa::fma(x[t * x_stride + d], w[d * w_stride + rest], acc);
+        y[t * y_stride + rest] = acc;
       }
     }
   }
@@ -156,16 +162,35 @@ struct VectorOps {
     for (std::int64_t j = i; j < n; ++j) y[j] = last[2][j - i];
   }
 
-  template <int n>
-  COTERIE_INLINE static void outer_columns(const float* x, const float* w, std::int64_t w_stride, int n_inner,
-                                           float* y) {
-    Batch acc[n];
-    for (int i = 0; i < n; ++i) acc[i] = Batch(0.0F);
-    for (int d = 0; d < n_inner; ++d, w += w_stride)
-      for (int i = 0; i < n; ++i)
-        acc[i] = Isa::fma(Batch(x[d]), Batch::load_unaligned(w + i * width), acc[i]);
-    for (int i = 0; i < n; ++i) acc[i].store_unaligned(y + i * width);
-  }
+  struct Outer {
+    const float* x;
+    std::int64_t x_stride;
+    const float* w;
+    std::int64_t w_stride;
+    int n_inner;
+    float* y;
+    std::int64_t y_stride;
+
+    template <int tokens, int columns>
+    COTERIE_INLINE void tile(int first, int column) const {
+      Batch acc[tokens][columns];
+      for (int t = 0; t < tokens; ++t)
+        for (int i = 0; i < columns; ++i) acc[t][i] = Batch(0.0F);
+      const float* row = w + column;
+      const float* from = x + first * x_stride;
+      for (int d = 0; d < n_inner; ++d, row += w_stride) {
+        Batch v[columns];
+        for (int i = 0; i < columns; ++i) v[i] = Batch::load_unaligned(row + i * width);
+        for (int t = 0; t < tokens; ++t) {
+          const Batch factor(from[t * x_stride + d]);
+          for (int i = 0; i < columns; ++i) acc[t][i] = Isa::fma(factor, v[i], acc[t][i]);
+        }
+      }
+      for (int t = 0; t < tokens; ++t)
+        for (int i = 0; i < columns; ++i)
+          acc[t][i].store_unaligned(y + (first + t) * y_stride + column + i * width);
+    }
+  };
 };
 
 }  // namespace coterie

@@ -10,8 +10,8 @@ namespace coterie::deepseek {
 
 namespace {
 
-// Heads that share one pass over the cache in the absorbed form.
-constexpr std::int64_t head_group = 8;
+// Heads that share one pass over the cache in the absorbed form: few enough that every thread gets some.
+constexpr std::int64_t head_group = 16;
 
 // q [T, heads, nope + rope] and kv_a [T, kv_lora_rank + rope] from the normalised input.
 void project(Cpu& cpu, const AttentionWeights& w, const Config& c, State& s, std::int64_t n_tokens) {
