@@ -110,6 +110,7 @@ void GroupedAttention::attend_heads(Cpu& cpu, GroupedAttentionState& s, const St
 
 void GroupedAttention::run(Cpu& cpu, GroupedAttentionState& s, const Step& step, Activations& h,
                            float* x) const {
+  const Span span(cpu.profile(), "attention");
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   cpu.rms_norm(x, weights.attn_norm, config.norm_eps, n_tokens, h);
   cpu.matmul({{weights.attn_q, s.q.data(), weights.attn_q.rows},
@@ -117,7 +118,12 @@ void GroupedAttention::run(Cpu& cpu, GroupedAttentionState& s, const Step& step,
               {weights.attn_v, s.v.data(), weights.attn_v.rows}},
              h, n_tokens);
   finish_heads(cpu, s, step);
-  attend_heads(cpu, s, step);
+  {
+    const Span part(cpu.profile(), "attend");
+    const auto at = static_cast<std::size_t>(layer);
+    cpu.reads((step.position + n_tokens) * (s.keys[at].row_bytes() + s.values[at].row_bytes()));
+    attend_heads(cpu, s, step);
+  }
   cpu.matmul({{weights.attn_output, h.floats(), config.dim}}, s.out, n_tokens);
   cpu.add(h.floats(), n_tokens * config.dim, x);
 }

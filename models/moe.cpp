@@ -96,6 +96,7 @@ Router::Router(Cpu& cpu, const Routing& routing, std::int64_t max_tokens)
 
 const Routes& Router::choose(Cpu& cpu, const MoeWeights& w, Activations& h, std::int64_t layer,
                              const Step& step) {
+  const Span span(cpu.profile(), "router");
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   cpu.matmul({{w.ffn_gate_inp, scores_.data(), routing_.n_experts}}, h, n_tokens);
   cpu.team().run(static_cast<int>(n_tokens), [&](int token, int worker) {

@@ -115,6 +115,7 @@ void Trunk::attend(Cpu& cpu, TrunkState& s, std::int64_t layer, const Step& step
 
 void Trunk::head(Cpu& cpu, TrunkState& s, const Step& step) const {
   if (step.n_logits == 0) return;
+  const Span span(cpu.profile(), "head");
   const std::int64_t first = static_cast<std::int64_t>(step.tokens.size()) - step.n_logits;
   cpu.rms_norm(s.x.data() + first * config_.dim, output_norm_, config_.norm_eps, step.n_logits, s.h);
   cpu.matmul({{output_, step.logits, sizes_.n_vocab}}, s.h, step.n_logits);

@@ -200,13 +200,22 @@ void attention_layer(Cpu& cpu, const AttentionWeights& w, const Config& c, State
                      const Step& step) {
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   CacheRows& cache = s.cache[static_cast<std::size_t>(layer)];
-  cpu.rms_norm(s.x.data(), w.attn_norm, c.norm_eps, n_tokens, s.h);
-  project(cpu, w, c, s, n_tokens);
-  rotate_and_store(cpu, w, c, s, cache, step);
-  if (step.role == Role::decode)
-    attend_absorbed(cpu, w, c, s, cache, step);
-  else
-    attend_decompressed(cpu, w, c, s, cache, step);
+  const Span span(cpu.profile(), "attention");
+  {
+    const Span part(cpu.profile(), "project");
+    cpu.rms_norm(s.x.data(), w.attn_norm, c.norm_eps, n_tokens, s.h);
+    project(cpu, w, c, s, n_tokens);
+    rotate_and_store(cpu, w, c, s, cache, step);
+  }
+  {
+    const Span part(cpu.profile(), "attend");
+    cpu.reads((step.position + n_tokens) * cache.row_bytes());
+    if (step.role == Role::decode)
+      attend_absorbed(cpu, w, c, s, cache, step);
+    else
+      attend_decompressed(cpu, w, c, s, cache, step);
+  }
+  const Span part(cpu.profile(), "output");
   s.attention_out.changed();
   cpu.matmul({{w.attn_output, s.h.floats(), c.dim}}, s.attention_out, n_tokens);
   cpu.add(s.h.floats(), n_tokens * c.dim, s.x.data());

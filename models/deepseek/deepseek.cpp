@@ -62,6 +62,7 @@ void DeepSeek::forward(Cpu& cpu, ModelState& state, const Step& step) const {
                          s.h, n_tokens, s.x.data());
   }
   if (step.n_logits == 0) return;
+  const Span span(cpu.profile(), "head");
   cpu.rms_norm(s.x.data() + (n_tokens - step.n_logits) * c.dim, weights_.output_norm, c.norm_eps,
                step.n_logits, s.h);
   cpu.matmul({{weights_.output, step.logits, c.n_vocab}}, s.h, step.n_logits);

@@ -143,14 +143,6 @@ std::vector<bench::Measurement> run_plan(const std::string& path, EngineOptions 
   return bench::measure(engine, plan, with_bar(bar));
 }
 
-void write_text(const std::string& path, const std::string& text) {
-  std::ofstream out(path);
-  out << text;
-  out.close();
-  if (!out) throw Error(path + ": cannot be written");
-  report_written(path);
-}
-
 double median_of(std::vector<double> values) {
   std::ranges::sort(values);
   return values.empty() ? 0 : values[values.size() / 2];

@@ -2,6 +2,7 @@
 
 #include "base/errors.h"
 #include "base/json.h"
+#include "base/output_file.h"
 #include "cli/terminal.h"
 
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <utility>
 
 namespace coterie::cli {
@@ -66,6 +68,13 @@ bool is_folder(const std::string& path) {
 }
 
 bool is_gguf_name(const std::string& path) { return path.ends_with(".gguf"); }
+
+void write_text(const std::string& path, const std::string& text) {
+  OutputFile file(path, text.size());
+  file.write_at(0, std::as_bytes(std::span(text)));
+  file.commit();
+  report_written(path);
+}
 
 void report_written(const std::string& path) {
   std::fprintf(stderr, "wrote %s, %s\n", printable(path).c_str(),

@@ -21,6 +21,8 @@ std::vector<Token> token_ids(const nlohmann::ordered_json& json, std::size_t n_v
 bool is_folder(const std::string& path);
 bool is_gguf_name(const std::string& path);  // ends in .gguf
 
+// A small file in one go, and the line about it. Throws Error, DiskFullError.
+void write_text(const std::string& path, const std::string& text);
 void report_written(const std::string& path);  // one line on stderr: name and size
 std::string human_bytes(std::uint64_t bytes);  // "1.83 GiB"
 

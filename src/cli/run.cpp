@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/model_args.h"
+#include "cli/profile_report.h"
 #include "cli/reply_printer.h"
 #include "cli/sampling_args.h"
 #include "cli/terminal.h"
@@ -68,6 +69,8 @@ struct RunArgs {
         raw(args.flag("--raw", "no chat template: the model goes on with the text")),
         think(think_option(args)),
         json(args.flag("--json", "print one JSON object at the end")),
+        profile(args.flag("--profile", "say at the end where the time went, with GB/s")),
+        profile_svg(args.maybe("--profile-svg FILE", "draw where the time went")),
         sampling(args),
         engine(engine_options(args)) {
     args.finish();
@@ -77,7 +80,8 @@ struct RunArgs {
   std::optional<std::string> first, second, file, system;
   bool raw;
   std::optional<bool> think;
-  bool json;
+  bool json, profile;
+  std::optional<std::string> profile_svg;
   SamplingArgs sampling;
   EngineOptions engine;
 };
@@ -102,6 +106,8 @@ int run(Args& args) {
   options.split_reasoning = !a.raw;
 
   Session session(engine);
+  Profile profile;
+  if (a.profile || a.profile_svg) session.record_profile(&profile);
   ReplyPrinter printer;
   GenerateEvents events{.on_text = {}, .cancelled = Interrupt::requested};
   if (!a.json) events.on_text = [&](auto kind, const std::string& text) { printer.print(kind, text); };
@@ -114,6 +120,8 @@ int run(Args& args) {
         json_of(reply, figures, input.model).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   else
     std::fprintf(stderr, "%s\n", line_of(reply, figures).c_str());
+  if (a.profile) std::fprintf(stderr, "%s", table_of(profile).c_str());
+  if (a.profile_svg) write_text(*a.profile_svg, svg_of(profile));
   return reply.finish == Finish::cancelled ? exit_interrupted : 0;
 }
 
@@ -124,6 +132,7 @@ const Command run_command{
     "coterie run \"What is 15% of 80?\"\n"
     "coterie run DeepSeek-R1-Q4_K_M-00001-of-00009.gguf \"Why is the sky blue?\" --temp 0\n"
     "coterie run model.gguf -f question.txt --json\n"
+    "coterie run model.gguf \"Why?\" --profile --profile-svg profile.svg\n"
     "echo \"Once upon a time\" | coterie run model.gguf --raw -n 100"};
 
 }  // namespace coterie::cli

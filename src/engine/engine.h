@@ -80,6 +80,7 @@ class Session {
   // Makes the timeline n tokens long with rows that mean nothing: only to measure speed at a depth.
   void pretend(std::int64_t n);
   void record_routes(std::vector<RouteRecord>* out);  // nullptr: stop recording
+  void record_profile(Profile* profile);              // likewise
 
  private:
   void check(std::span<const Token> tokens) const;

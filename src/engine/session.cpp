@@ -56,6 +56,7 @@ void Session::step(std::span<const Token> tokens, std::int64_t first, std::int64
                   .n_logits = n_logits,
                   .logits = s.logits.data(),
                   .routes = s.routes};
+  const Span span(s.cpu.profile(), role == Role::prompt ? "prompt" : "decode");
   s.team.step([&] { engine_.model().forward(s.cpu, *s.model, step); });
   engine_.file().check_io();
 }
@@ -104,6 +105,8 @@ void Session::pretend(std::int64_t n) {
   for (CacheRows* rows : state_->model->caches())
     rows->fill(state_->cpu.kernels(), static_cast<std::int64_t>(tokens_.size()));
 }
+
+void Session::record_profile(Profile* profile) { state_->cpu.set_profile(profile); }
 
 void Session::record_routes(std::vector<RouteRecord>* out) { state_->routes = out; }
 

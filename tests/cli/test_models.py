@@ -206,5 +206,17 @@ class Eval(support.Case):
             self.assertIn("line 5", self.fails(1, "eval", TINY, "--problems", file.name))
 
 
+class ProfileOfAStep(support.Case):
+    def test_the_table_and_the_picture(self):
+        with tempfile.TemporaryDirectory() as folder:
+            svg = os.path.join(folder, "p.svg")
+            done = self.ok("run", TINY, "--raw", "ab", "-n", "3", "--temp", "0", "--profile", "--profile-svg", svg)
+            for span in ("prompt", "decode", "attention", "attend", "experts", "router", "head"):
+                self.assertRegex(done.err, rf"(?m)^ *{span} +\d+ ")
+            self.assertIn("GB/s", done.err)
+            with open(svg, encoding="utf-8") as file:
+                self.assertIn("<title>decode", file.read())
+
+
 if __name__ == "__main__":
     support.main()

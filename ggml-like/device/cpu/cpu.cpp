@@ -111,6 +111,7 @@ void Cpu::rows(const Matrix& w, std::int64_t first_row, int n_rows, const std::b
 void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::int64_t n_tokens) {
   int n_tasks = 0;
   for (const Product& p : products) {
+    reads(p.w.bytes());
     quantize(x, p.w.format->activation, n_tokens);
     n_tasks += row_tasks(p.w);
   }
@@ -127,6 +128,7 @@ void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::i
 }
 
 void Cpu::matmul_heads(const HeadsArgs& a, std::int64_t n_tokens) {
+  reads(a.w.count * a.n_rows * a.w.row_bytes());
   const int n_heads = static_cast<int>(a.w.count);
   const ActivationKind kind = a.w.format->activation;
   team_.run(n_heads * static_cast<int>(n_tokens), [&](int task, int worker) {

@@ -6,6 +6,7 @@
 // reserved before the step.
 #pragma once
 
+#include "device/cpu/profile.h"
 #include "device/cpu/team.h"
 #include "kernels/kernels.h"
 #include "tensor/buffer.h"
@@ -57,6 +58,13 @@ class Cpu {
   const Kernels& kernels() const { return kernels_; }
   Team& team() { return team_; }
 
+  void set_profile(Profile* profile) { profile_ = profile; }  // null: none
+  Profile* profile() const { return profile_; }
+  // For the profile: so many bytes of weights or cache are read now.
+  void reads(std::int64_t bytes) {
+    if (profile_ != nullptr) profile_->read(bytes);
+  }
+
   // Makes sure that every worker has that many floats of scratch; never inside a step.
   void reserve_scratch(std::int64_t floats);
   float* scratch(int worker) const { return scratch_[static_cast<std::size_t>(worker)].data(); }
@@ -93,6 +101,7 @@ class Cpu {
  private:
   const Kernels& kernels_;
   Team& team_;
+  Profile* profile_ = nullptr;
   std::vector<Buffer<float>> scratch_;
 };
 

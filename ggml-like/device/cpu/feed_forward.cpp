@@ -98,6 +98,7 @@ void FeedForwardRunner::up_task(Cpu& cpu, const Activations& h, const Job& job, 
 }
 
 void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens) {
+  for (const Job& job : jobs_) cpu.reads(job.gate.bytes() + job.up.bytes() + job.down.bytes());
   int up_tasks = 0;
   int down_tasks = 0;
   for (const Job& job : jobs_) {
@@ -124,6 +125,7 @@ void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens
 
 void FeedForwardRunner::dense(Cpu& cpu, const FeedForward& network, Activations& h, std::int64_t n_tokens,
                               float* x) {
+  const Span span(cpu.profile(), "dense");
   jobs_.clear();
   jobs_.push_back(
       {network.gate, network.up, network.down, 0, static_cast<int>(n_tokens), inner_.data(), false});
@@ -132,6 +134,7 @@ void FeedForwardRunner::dense(Cpu& cpu, const FeedForward& network, Activations&
 }
 
 void FeedForwardRunner::moe(Cpu& cpu, const Moe& moe, Activations& h, std::int64_t n_tokens, float* x) {
+  const Span span(cpu.profile(), "experts");
   const std::int64_t routed_slots = n_tokens * moe.routes.per_token;
   jobs_.clear();
   sort_by_expert(moe.routes, n_tokens);
