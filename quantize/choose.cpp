@@ -70,13 +70,6 @@ std::optional<int> layer_of(std::string_view name) {  // "blk.12.attn_q.weight"
   return layer;
 }
 
-bool may_change(const Candidate& t, bool by_name) {
-  if (t.format->index < 0) return false;
-  if (!by_name) return t.n_dims > 1;
-  if (t.shape[1] * t.shape[2] * t.shape[3] == 1 || !t.name.ends_with("weight")) return false;
-  return std::ranges::none_of(kept_names, [&](std::string_view k) { return has(t.name, k); });
-}
-
 bool gets_more_bits(int i, int n) { return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2; }
 
 unsigned if_so(bool condition, Fact fact) { return condition ? fact : 0U; }
@@ -136,6 +129,13 @@ std::vector<std::size_t> by_layer(std::span<const Candidate> tensors) {
 }
 
 }  // namespace
+
+bool may_change(const Candidate& t, bool by_name) {
+  if (t.format->index < 0) return false;
+  if (!by_name) return t.n_dims > 1;
+  if (t.shape[1] * t.shape[2] * t.shape[3] == 1 || !t.name.ends_with("weight")) return false;
+  return std::ranges::none_of(kept_names, [&](std::string_view k) { return has(t.name, k); });
+}
 
 bool ModelFacts::known() const {
   return std::ranges::find(usual_architectures, architecture) != std::end(usual_architectures);

@@ -38,6 +38,9 @@ struct ModelFacts {
 };
 ModelFacts model_facts(const gguf::Reader& file);  // throws ModelError: keys of a wrong type
 
+// False for norms, routers, vectors and what holds no weights. by_name: the names are those of a known model.
+bool may_change(const Candidate& tensor, bool by_name);
+
 // --type as the user means it: exactly one of the two. A name that is both means the mix, unless pure.
 struct Type {
   const Mix* mix = nullptr;

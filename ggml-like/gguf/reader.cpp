@@ -280,6 +280,15 @@ const TensorInfo* Reader::find_tensor(std::string_view name) const {
   return found == tensor_index_.end() ? nullptr : &tensors_[found->second];
 }
 
+TensorInfo Reader::substitute(std::string_view name, const FormatInfo& format, const std::byte* data) {
+  TensorInfo& t = tensors_[tensor_index_.at(name)];
+  const TensorInfo old = t;
+  t.format = &format;
+  t.data = data;
+  t.bytes = static_cast<std::uint64_t>(t.rows() * t.row_bytes());
+  return old;
+}
+
 bool Reader::io_failed() const {
   return std::any_of(files_.begin(), files_.end(), [](const auto& file) { return file->failed(); });
 }

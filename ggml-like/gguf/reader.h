@@ -97,6 +97,9 @@ class Reader {
 
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   const TensorInfo* find_tensor(std::string_view name) const;  // nullptr: absent
+  // Lets a tensor that is there have another format and its weights elsewhere, to see what a model makes of
+  // them. Returns what it was, for undoing; data must outlive every use.
+  TensorInfo substitute(std::string_view name, const FormatInfo& format, const std::byte* data);
 
   // True once a page of a mapping could not be read (file truncated, disk error) or a file was rewritten in
   // place: results since then are worthless. check_io() throws FileError saying which file.

@@ -1,10 +1,11 @@
-// coterie quantize IN.gguf OUT.gguf --type TYPE|--recipe FILE [--imatrix FILE] [--pure] [--dry-run] ...
+// coterie quantize IN.gguf OUT.gguf --type TYPE|--recipe FILE|--fit SIZE [--imatrix FILE] [--pure] [--dry-run] ...
 #include "quantize/quantize.h"
 
 #include "base/errors.h"
 #include "base/output_file.h"
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/fit.h"
 #include "cli/terminal.h"
 
 #include <cstdio>
@@ -19,6 +20,7 @@ namespace {
 struct Wanted {
   std::string from, to;
   std::optional<std::string> type, recipe, imatrix;
+  FitArgs fit;
   bool pure, allow_requantize, dry_run;
   int threads;
 };
@@ -30,6 +32,7 @@ Wanted parse(Args& args) {
   w.type = args.maybe("--type TYPE", "one type (Q4_K) or a mix (Q4_K_M); a name that is both means the mix");
   w.recipe =
       args.maybe("--recipe FILE", "lines 'tensor pattern = type'; the first that matches wins over --type");
+  w.fit = fit_args(args);
   w.imatrix = args.maybe("--imatrix FILE", "importance matrix: which weights matter");
   w.pure = args.flag("--pure", "the type itself, on every matrix");
   w.allow_requantize = args.flag("--allow-requantize", "start from a file that has lost precision already");
@@ -62,7 +65,10 @@ void check_not_input(const gguf::Reader& file, const std::string& to) {
 
 int quantize_file(Args& args) {
   const Wanted w = parse(args);
-  if (!w.type && !w.recipe) throw UsageError("quantize: --type TYPE or --recipe FILE is missing");
+  if (!w.type && !w.recipe && !w.fit.wanted())
+    throw UsageError("quantize: --type TYPE, --recipe FILE or --fit SIZE is missing");
+  if (w.fit.wanted() && (w.type || w.recipe || w.pure))
+    throw UsageError("quantize: --fit chooses every type, expected no --type, --recipe or --pure beside it");
   quantize::PlanOptions options;
   std::optional<quantize::Recipe> recipe;
   if (w.type) options.wish.type = quantize::find_type(*w.type, w.pure);
@@ -71,8 +77,14 @@ int quantize_file(Args& args) {
   options.allow_requantize = w.allow_requantize;
   std::optional<quantize::ImportanceMatrix> importance;
   if (w.imatrix) options.importance = &importance.emplace(*w.imatrix);
-  const gguf::Reader file(w.from);
+  gguf::Reader file(w.from);
   if (!file.tensors().empty()) check_not_input(file, w.to);
+  if (w.fit.wanted()) {
+    quantize::PlanOptions any = options;  // refusals come before the long measuring
+    any.wish.type = quantize::find_type("Q4_0", false);
+    quantize::make_plan(file, any);
+    options.wish.recipe = &recipe.emplace(fit_recipe({file, w.to, options.importance, w.threads}, w.fit));
+  }
   const quantize::Plan plan = quantize::make_plan(file, options);
   for (const std::string& line : plan.warnings)
     std::fprintf(stderr, "warning: %s\n", printable(line).c_str());
@@ -99,6 +111,8 @@ const Command quantize_command{
     "quantize", "make a GGUF file smaller: other types for its matrices", quantize_file,
     "coterie quantize r1-bf16.gguf r1-q4.gguf --type Q4_K_M\n"
     "coterie quantize r1-bf16.gguf r1-iq2.gguf --type IQ2_XS --imatrix r1.imatrix.gguf\n"
-    "coterie quantize r1-bf16.gguf r1-own.gguf --recipe own.txt --dry-run"};
+    "coterie quantize r1-bf16.gguf r1-own.gguf --recipe own.txt --dry-run\n"
+    "coterie quantize r1-bf16.gguf r1-192.gguf --fit 192GB --imatrix r1.imatrix.gguf --explain --picture "
+    "r1.svg"};
 
 }  // namespace coterie::cli

@@ -110,11 +110,53 @@ class Choices(support.Case):
             self.assertEqual(tensors(out)["x"]["format"], "Q4_K")
 
 
+class Budgets(support.Case):
+    def test_the_file_has_the_size_that_was_asked_for(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, whole = os.path.join(folder, "q.gguf"), os.path.getsize(TINY)
+            for arguments, budget in [(["--fit", "0.45x"], 0.45 * whole), (["--fit", f"{whole // 3}"], whole // 3),
+                                      (["--fit", "1.7MB"], 1.7e6)]:
+                self.ok("quantize", TINY, out, *arguments)
+                size = os.path.getsize(out)
+                self.assertLessEqual(size, budget)
+                self.assertGreater(size, 0.98 * budget)
+                self.assertIn("sound, a model", self.ok("verify", "--model", out).out)
+
+    def test_the_choice_can_be_saved_explained_and_used_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, again, recipe = (os.path.join(folder, name) for name in ["q.gguf", "r.gguf", "recipe.txt"])
+            table = self.ok("quantize", TINY, out, "--fit", "0.4x", "--explain", "--save-recipe", recipe).out
+            self.assertIn("blk.1.ffn_down_exps.weight", table)
+            self.assertIn("predicted loss", table)
+            picture = pathlib.Path(out + ".svg").read_text()
+            self.assertIn(">ffn_down_exps<", picture)
+            self.ok("quantize", TINY, again, "--recipe", recipe)
+            self.assertEqual(pathlib.Path(out).read_bytes(), pathlib.Path(again).read_bytes())
+
+    def test_effects_are_measured_with_a_text(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, text = os.path.join(folder, "q.gguf"), os.path.join(folder, "text.txt")
+            pathlib.Path(text).write_text("The quick brown fox, and so on. " * 4)
+            first = self.ok("quantize", TINY, out, "--fit", "0.4x", "--text", text, "--explain", "--threads", "1").out
+            second = self.ok("quantize", TINY, out, "--fit", "0.4x", "--text", text, "--explain", "--threads", "3").out
+            self.assertEqual(first, second)
+
+    def test_a_budget_that_cannot_be_kept_or_is_none(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "q.gguf")
+            self.assertIn("expected at least", self.usage_error("quantize", TINY, out, "--fit", "100kB"))
+            self.assertIn("expected a size like 192GB", self.usage_error("quantize", TINY, out, "--fit", "much"))
+            self.assertIn("expected one of the two", self.usage_error("quantize", TINY, out, "--fit", "1MB", "--bits", "3"))
+            self.assertIn("without --fit", self.usage_error("quantize", TINY, out, "--type", "Q8_0", "--explain"))
+            self.assertIn("--fit chooses every type", self.usage_error("quantize", TINY, out, "--fit", "1MB", "--type", "Q8_0"))
+            self.assertEqual(os.listdir(folder), [])
+
+
 class Refusals(support.Case):
     def test_wrong_options(self):
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "q.gguf")
-            self.assertIn("--type TYPE or --recipe FILE is missing", self.usage_error("quantize", TINY, out))
+            self.assertIn("--type TYPE, --recipe FILE or --fit SIZE is missing", self.usage_error("quantize", TINY, out))
             self.assertIn("expected one of", self.usage_error("quantize", TINY, out, "--type", "Q9_K"))
             self.assertIn("is the input", self.usage_error("quantize", TINY, TINY, "--type", "Q8_0"))
             self.fails(3, "quantize", "/nonexistent.gguf", out, "--type", "Q8_0")

@@ -1,0 +1,107 @@
+#include "cli/fit.h"
+
+#include "base/cpu.h"
+#include "base/errors.h"
+#include "base/output_file.h"
+#include "cli/files.h"
+#include "cli/terminal.h"
+#include "quantize/budget.h"
+#include "quantize/fit_explain.h"
+#include "quantize/fit_file.h"
+#include "text/tokenizer.h"
+
+#include <cstdio>
+#include <span>
+#include <vector>
+
+namespace coterie::cli {
+
+namespace {
+
+// Special tokens count as what they are, and every BOS begins a context of its own.
+std::vector<std::vector<Token>> windows_of(const gguf::Reader& file, const std::string& text) {
+  constexpr std::size_t longest = 512;
+  const text::Tokenizer tokenizer(read_vocabulary(file));
+  const Vocabulary& v = tokenizer.vocabulary();
+  std::vector<std::vector<Token>> windows;
+  for (const Token token : tokenizer.encode(text, text::Special::parse)) {
+    const bool begins = v.bos && token == *v.bos;
+    if (windows.empty() || begins || windows.back().size() == longest) {
+      windows.emplace_back();
+      if (v.bos && v.add_bos && !begins) windows.back().push_back(*v.bos);
+    }
+    windows.back().push_back(token);
+  }
+  if (windows.empty()) throw UsageError("--text: found no token, expected some text to read");
+  return windows;
+}
+
+std::int64_t weights_of(std::span<const quantize::FitTensor> tensors) {
+  std::int64_t weights = 0;
+  for (const quantize::FitTensor& t : tensors) weights += t.columns * t.rows;
+  return weights;
+}
+
+// The input's metadata, and room for the keys that the quantizer adds.
+std::uint64_t overhead_of(const gguf::Reader& file, const quantize::ImportanceMatrix* importance) {
+  std::uint64_t bytes = file.metadata_bytes() + 1024;
+  if (importance != nullptr) bytes += importance->path().size() + 512;
+  if (importance != nullptr && !importance->datasets().empty()) bytes += importance->datasets()[0].size();
+  return bytes;
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  OutputFile out(path);
+  out.write_at(0, std::as_bytes(std::span(text)));
+  out.commit();
+  report_written(path);
+}
+
+}  // namespace
+
+FitArgs fit_args(Args& args) {
+  FitArgs a;
+  a.size = args.maybe("--fit SIZE", "best types for a file of this size: 192GB, 180GiB, 0.75x, bytes");
+  a.bits = args.maybe("--bits B", "the same by bits per weight, the whole file counted");
+  a.text =
+      args.maybe("--text FILE", "with --fit: measure with this text what each tensor does to the output");
+  a.recipe = args.maybe("--save-recipe FILE", "with --fit: write the types chosen, for --recipe");
+  a.explain = args.flag("--explain", "with --fit: print why each tensor got its type, and draw it: OUT.svg");
+  if (a.size && a.bits) throw UsageError("--bits: found together with --fit, expected one of the two");
+  if (!a.wanted() && (a.text || a.recipe || a.explain))
+    throw UsageError(
+        "--text, --save-recipe and --explain: found without --fit SIZE or --bits B, expected one");
+  return a;
+}
+
+quantize::Recipe fit_recipe(const FitFile& what, const FitArgs& args) {
+  gguf::Reader& file = what.file;
+  const std::vector<quantize::FitTensor> tensors = quantize::fit_tensors(file);
+  quantize::FitOptions options;
+  options.budget = args.size ? quantize::parse_budget("--fit", *args.size, file.file_bytes())
+                             : quantize::parse_bits("--bits", *args.bits, weights_of(tensors));
+  options.overhead = overhead_of(file, what.importance);
+  options.alignment = file.alignment();
+  options.importance = what.importance;
+  options.threads = what.threads > 0 ? what.threads : physical_cores();
+  const Interrupt interrupt;
+  Progress progress;
+  options.progress = interruptible(progress, "measuring types");
+  const quantize::Noise noise = quantize::measure_all(tensors, options);
+  options.progress = interruptible(progress, "measuring effects");
+  const std::vector<double> effects =
+      args.text
+          ? quantize::measured_effects(file, tensors, noise, windows_of(file, read_text(*args.text)), options)
+          : quantize::default_effects(tensors);
+  const quantize::Fit fit = quantize::fit(tensors, noise, effects, options);
+  progress.clear();
+  if (args.explain) {
+    std::printf("%s", harmless(quantize::table_of(fit)).c_str());
+    write_file(what.to + ".svg", quantize::picture_of(fit));
+  }
+  quantize::Recipe recipe = quantize::recipe_of(fit);
+  if (args.recipe) write_file(*args.recipe, quantize::text_of(recipe));
+  return recipe;
+}
+
+}  // namespace coterie::cli
