@@ -1,7 +1,6 @@
 #include "bench/synth.h"
 
 #include "base/errors.h"
-#include "base/half.h"
 #include "convert/architecture.h"
 #include "convert/keys.h"
 #include "gguf/writer.h"
@@ -9,11 +8,9 @@
 #include "quantize/fallback.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <numeric>
 #include <random>
 #include <utility>
 #include <vector>
@@ -25,33 +22,12 @@ namespace {
 // Blocks per pool: prime, so that no row length runs in step with it. Every row begins at a place of its own.
 constexpr std::int64_t pool_blocks = 16381;
 
-// Formats without an encoder whose block begins with a half-precision scale: random codes under a fitting scale.
-constexpr std::array scaled_in_front{"IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"};
-
 std::vector<std::byte> encoded_pool(const FormatInfo& f, float deviation, std::mt19937_64& random) {
   std::normal_distribution<float> gauss(0.0F, deviation);
   std::vector<float> weights(static_cast<std::size_t>(pool_blocks * f.block_size));
   for (float& w : weights) w = gauss(random);
   std::vector<std::byte> pool(static_cast<std::size_t>(pool_blocks * f.block_bytes));
   kernels().encode[f.index](weights.data(), nullptr, static_cast<std::int64_t>(weights.size()), pool.data());
-  return pool;
-}
-
-std::vector<std::byte> random_pool(const FormatInfo& f, float deviation, std::mt19937_64& random) {
-  std::vector<std::byte> pool(static_cast<std::size_t>(pool_blocks * f.block_bytes));
-  for (std::byte& b : pool) b = static_cast<std::byte>(random());
-  std::vector<float> w(static_cast<std::size_t>(f.block_size));
-  for (std::int64_t i = 0; i < pool_blocks; ++i) {
-    std::byte* block = pool.data() + i * f.block_bytes;
-    const auto set_scale = [&](float d) {
-      const std::uint16_t half = float_to_half(d);
-      std::memcpy(block, &half, sizeof half);
-    };
-    set_scale(1.0F);
-    f.decode(block, f.block_size, w.data());
-    const double sum = std::inner_product(w.begin(), w.end(), w.begin(), 0.0);
-    set_scale(deviation / static_cast<float>(std::sqrt(sum / f.block_size) + 1e-9));
-  }
   return pool;
 }
 
@@ -170,9 +146,7 @@ const std::vector<std::byte>& Synthesizer::pool(const Planned& p) {
     return pool;
   }
   const float deviation = 1.0F / std::sqrt(static_cast<float>(p.n));
-  pool = p.format->encode != nullptr ? encoded_pool(*p.format, deviation, random_)
-                                     : random_pool(*p.format, deviation, random_);
-  return pool;
+  return pool = encoded_pool(*p.format, deviation, random_);
 }
 
 // Whole rows, each from its own place of the pool, round and round.
@@ -209,10 +183,7 @@ void Synthesizer::write(int tensor) {
 
 void synthesize(const SynthOptions& options) {
   const FormatInfo& f = *options.type;
-  const bool in_front =
-      std::ranges::any_of(scaled_in_front, [&](const char* name) { return f.name == std::string(name); });
-  if (f.index < 0 || (f.encode == nullptr && !in_front))
-    throw UsageError(std::string("--type: ") + f.name + " cannot be made: it has no encoder yet");
+  if (f.index < 0) throw UsageError(std::string("--type: ") + f.name + " is no type of weights");
   const convert::HfConfig& c = options.shape;
   if (c.scaling.type == "llama3")
     throw UsageError("--shape: rope scaling of type llama3 cannot be made");  // it would be a tensor

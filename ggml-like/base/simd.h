@@ -2,6 +2,9 @@
 // operations whose spelling differs. The one place that knows intrinsics for floats, xsimd's versions and
 // which flags a file was built with.
 //
+// lookup16(table, index) is table[index % 16] per lane, for an aligned table of 16; at_most(a, b) has bit i set
+// where a <= b in lane i; least(a) is the smallest lane.
+//
 // fma is one rounding on every ISA: the instruction, or arithmetic in double that provably gives the same
 // bits. It is a member of the tag so that it cannot be mistaken for xsimd::fma, which is a multiply and an
 // add in some versions.
@@ -48,11 +51,19 @@ struct Generic {
     return _mm_castsi128_ps(_mm_slli_epi32(wide, 16));
   }
 
-  // table[i], i in 0..15; the table is aligned.
-  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
-    alignas(16) std::int32_t at[4];
-    i.store_aligned(at);
-    return _mm_setr_ps(table[at[0]], table[at[1]], table[at[2]], table[at[3]]);
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints index) {
+    alignas(16) std::int32_t i[4];
+    index.store_aligned(i);
+    return _mm_setr_ps(table[i[0] & 15], table[i[1] & 15], table[i[2] & 15], table[i[3] & 15]);
+  }
+
+  COTERIE_INLINE static std::uint32_t at_most(Batch a, Batch b) {
+    return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_cmple_ps(a, b)));
+  }
+
+  COTERIE_INLINE static float least(Batch a) {
+    const __m128 two = _mm_min_ps(a, _mm_movehl_ps(a, a));
+    return _mm_cvtss_f32(_mm_min_ss(two, _mm_movehdup_ps(two)));
   }
 
  private:
@@ -96,12 +107,17 @@ struct Generic {
   COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
     return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
   }
-  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
-    alignas(16) std::int32_t at[4];
-    i.store_aligned(at);
-    const float found[4] = {table[at[0]], table[at[1]], table[at[2]], table[at[3]]};
-    return vld1q_f32(found);
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints index) {
+    alignas(16) std::int32_t i[4];
+    index.store_aligned(i);
+    const float32x4_t found = {table[i[0] & 15], table[i[1] & 15], table[i[2] & 15], table[i[3] & 15]};
+    return found;
   }
+  COTERIE_INLINE static std::uint32_t at_most(Batch a, Batch b) {
+    const uint32x4_t bit = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(vcleq_f32(a, b), bit));
+  }
+  COTERIE_INLINE static float least(Batch a) { return vminvq_f32(a); }
 };
 
 #endif
@@ -122,10 +138,16 @@ struct Avx2 {
   COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load16(p)), 16));
   }
-  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
-    const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), i);
-    const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), i);
-    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints index) {
+    const __m256 low = _mm256_permutevar8x32_ps(_mm256_load_ps(table), index);
+    const __m256 high = _mm256_permutevar8x32_ps(_mm256_load_ps(table + 8), index);
+    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28)));
+  }
+  COTERIE_INLINE static std::uint32_t at_most(Batch a, Batch b) {
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_LE_OQ)));
+  }
+  COTERIE_INLINE static float least(Batch a) {
+    return Generic::least(_mm_min_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
   }
 
  private:
@@ -152,9 +174,13 @@ struct Avx512 {
   COTERIE_INLINE static Batch load_bf16(const std::uint16_t* p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load32(p)), 16));
   }
-  COTERIE_INLINE static Batch lookup16(const float* table, Ints i) {
-    return _mm512_permutexvar_ps(i, _mm512_load_ps(table));
+  COTERIE_INLINE static Batch lookup16(const float* table, Ints index) {
+    return _mm512_permutexvar_ps(index, _mm512_load_ps(table));
   }
+  COTERIE_INLINE static std::uint32_t at_most(Batch a, Batch b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+  }
+  COTERIE_INLINE static float least(Batch a) { return _mm512_reduce_min_ps(a); }
 
  private:
   COTERIE_INLINE static __m256i load32(const void* p) {

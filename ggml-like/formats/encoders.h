@@ -1,6 +1,8 @@
 // Every Encoder that is a template over the instruction set.
 #pragma once
 
+#include "formats/codebook_fit.h"
+#include "formats/e2m1_fit.h"
 #include "formats/encode_32.h"
 #include "formats/encode_floats.h"
 #include "formats/encoder.h"
@@ -43,6 +45,21 @@ struct Encoder<F, Isa> {
       PlainBlock<Isa>::cut_range(shape, w, u);
     else
       PlainBlock<Isa>::map_extreme(shape, w, u);
+  }
+};
+
+// Points of a codebook to find, and a function that packs them.
+template <class F>
+concept Gridded = requires(const CodebookFit& fit, typename F::Block& b) {
+  F::pack(fit, b);
+};
+
+template <Gridded F, class Isa>
+struct Encoder<F, Isa> {
+  COTERIE_INLINE static void block(const float* w, const float* importance, typename F::Block& b) {
+    CodebookFit fit;
+    fit_codebook<Isa>(F::shape, w, importance, fit);
+    F::pack(fit, b);
   }
 };
 

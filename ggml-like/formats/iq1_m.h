@@ -51,6 +51,9 @@ struct IQ1_M {
   }
 
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(scale_of(b)); }
+
+  static const CodebookShape shape;
+  static void pack(const CodebookFit& fit, Block& b);
 };
 
 }  // namespace coterie

@@ -1,11 +1,11 @@
-// IQ1_S and IQ1_M: their grid.
+// IQ1_S: shape and packing; the grid that it shares with IQ1_M.
 #include "formats/iq1_s.h"
 
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
 // From ggml's iq1s_grid (ggml-common.h, MIT) by way of the Python package gguf, quants.py.
-const std::uint16_t iq1_grid[2048] = {
+constexpr std::uint16_t iq1_grid[2048] = {
     0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0015, 0x0020, 0x0022, 0x0028, 0x002a, 0x0045, 0x0051,
     0x0054, 0x0056, 0x0065, 0x0080, 0x0082, 0x0088, 0x008a, 0x0095, 0x00a0, 0x00a2, 0x00a8, 0x00aa, 0x0104,
     0x0105, 0x0111, 0x0114, 0x0116, 0x0119, 0x011a, 0x0125, 0x0141, 0x0146, 0x0149, 0x0152, 0x0155, 0x015a,
@@ -164,5 +164,29 @@ const std::uint16_t iq1_grid[2048] = {
     0xa914, 0xa919, 0xa921, 0xa925, 0xa941, 0xa950, 0xa955, 0xa95a, 0xa961, 0xa966, 0xa969, 0xa990, 0xa996,
     0xaa00, 0xaa02, 0xaa08, 0xaa0a, 0xaa20, 0xaa22, 0xaa28, 0xaa2a, 0xaa51, 0xaa54, 0xaa56, 0xaa80, 0xaa82,
     0xaa88, 0xaa8a, 0xaa95, 0xaaa0, 0xaaa2, 0xaaa8, 0xaaaa};
+
+constexpr CodebookBlocks iq1_blocks = make_blocks(iq1_grid, 0xff00);
+constexpr float levels_plus[3] = {-7, 1, 9};
+constexpr float levels_minus[3] = {-9, -1, 7};
+
+const CodebookShape IQ1_S::shape = {.books = {make_codebook(iq1_blocks, iq1_grid, levels_plus), make_codebook(iq1_blocks, iq1_grid, levels_minus)},
+                                  .group = 32,
+                                  .offset_span = 32,
+                                  .n_scales = 8,
+                                  .unit = 8,
+                                  .even_signs = false,
+                                  .least_inverse = 1.5F,
+                                  .largest_inverse = 12};
+
+void IQ1_S::pack(const CodebookFit& fit, Block& b) {
+  b = {};
+  b.scale.bits = float_to_half(fit.d * shape.unit);
+  for (int k = 0; k < 32; ++k) {
+    b.points_low[k] = static_cast<std::uint8_t>(fit.points[k]);
+    b.groups[k / 4] |= static_cast<std::uint16_t>(fit.points[k] >> 8 << (k % 4 * 3));
+  }
+  for (int g = 0; g < 8; ++g)
+    b.groups[g] |= static_cast<std::uint16_t>(fit.scales[g] << 12 | fit.books[4 * g] << 15);
+}
 
 }  // namespace coterie

@@ -13,6 +13,7 @@
 namespace coterie {
 
 extern const std::uint16_t iq1_grid[2048];  // of IQ1_S and IQ1_M
+extern const CodebookBlocks iq1_blocks;
 
 struct IQ1_S {
   static constexpr const char* name = "IQ1_S";
@@ -45,6 +46,8 @@ struct IQ1_S {
     return accumulate_unpacked<IQ1_S>(b, x, acc);
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
-};
+
+  static const CodebookShape shape;
+  static void pack(const CodebookFit& fit, Block& b);};
 
 }  // namespace coterie

@@ -1,11 +1,11 @@
-// IQ2_S: the grid.
+// IQ2_S: the grid, shape and packing.
 #include "formats/iq2_s.h"
 
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
 // From ggml's iq2s_grid (ggml-common.h, MIT) by way of the Python package gguf, quants.py.
-const std::uint16_t iq2_s_grid[1024] = {
+constexpr std::uint16_t iq2_s_grid[1024] = {
     0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0014, 0x0016, 0x0019, 0x0020, 0x0022, 0x0025, 0x0028,
     0x0041, 0x0044, 0x0046, 0x0049, 0x0050, 0x0052, 0x0055, 0x0058, 0x0061, 0x0064, 0x0066, 0x0069, 0x0080,
     0x0082, 0x0085, 0x0088, 0x0091, 0x0094, 0x00a0, 0x00a5, 0x00aa, 0x0101, 0x0104, 0x0106, 0x0109, 0x0110,
@@ -85,5 +85,28 @@ const std::uint16_t iq2_s_grid[1024] = {
     0xa044, 0xa050, 0xa0a2, 0xa0aa, 0xa140, 0xa165, 0xa202, 0xa20a, 0xa222, 0xa228, 0xa22a, 0xa282, 0xa288,
     0xa28a, 0xa2a8, 0xa401, 0xa404, 0xa410, 0xa440, 0xa489, 0xa4a4, 0xa500, 0xa519, 0xa651, 0xa80a, 0xa828,
     0xa8a2, 0xa954, 0xa986, 0xaa08, 0xaa0a, 0xaa20, 0xaa22, 0xaa28, 0xaa88, 0xaaaa};
+
+constexpr CodebookBlocks blocks = make_blocks(iq2_s_grid, 0xff00);
+constexpr float levels[3] = {8, 25, 43};
+
+const CodebookShape IQ2_S::shape = {.books = {make_codebook(blocks, iq2_s_grid, levels)},
+                                  .group = 16,
+                                  .offset_span = 0,
+                                  .n_scales = 16,
+                                  .unit = 8,
+                                  .even_signs = false,
+                                  .least_inverse = 7,
+                                  .largest_inverse = 60};
+
+void IQ2_S::pack(const CodebookFit& fit, Block& b) {
+  b = {};
+  b.scale.bits = float_to_half(fit.d * shape.unit);
+  for (int k = 0; k < 32; ++k) {
+    b.points_low[k] = static_cast<std::uint8_t>(fit.points[k]);
+    b.points_high[k / 4] |= static_cast<std::uint8_t>(fit.points[k] >> 8 << (k % 4 * 2));
+    b.signs[k] = fit.signs[k];
+  }
+  for (int i = 0; i < 8; ++i) b.scales[i] = static_cast<std::uint8_t>(fit.scales[2 * i] | fit.scales[2 * i + 1] << 4);
+}
 
 }  // namespace coterie

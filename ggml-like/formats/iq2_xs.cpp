@@ -1,11 +1,11 @@
-// IQ2_XS: the grid.
+// IQ2_XS: the grid, shape and packing.
 #include "formats/iq2_xs.h"
 
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
 // From ggml's iq2xs_grid (ggml-common.h, MIT) by way of the Python package gguf, quants.py.
-const std::uint16_t iq2_xs_grid[512] = {
+constexpr std::uint16_t iq2_xs_grid[512] = {
     0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0014, 0x0016, 0x0019, 0x0020, 0x0022, 0x0025, 0x0028,
     0x0041, 0x0044, 0x0046, 0x0049, 0x0050, 0x0052, 0x0055, 0x0058, 0x0061, 0x0064, 0x0080, 0x0082, 0x0085,
     0x0088, 0x0091, 0x0094, 0x0099, 0x00a0, 0x0101, 0x0104, 0x0106, 0x0109, 0x0110, 0x0112, 0x0115, 0x0118,
@@ -46,5 +46,24 @@ const std::uint16_t iq2_xs_grid[512] = {
     0xa008, 0xa00a, 0xa020, 0xa02a, 0xa0a0, 0xa151, 0xa159, 0xa1a6, 0xa200, 0xa202, 0xa208, 0xa22a, 0xa280,
     0xa2a0, 0xa440, 0xa495, 0xa665, 0xa698, 0xa80a, 0xa820, 0xa822, 0xa828, 0xa8a0, 0xa8a8, 0xa904, 0xa984,
     0xa986, 0xaa28, 0xaa2a, 0xaa91, 0xaaaa};
+
+constexpr CodebookBlocks blocks = make_blocks(iq2_xs_grid, 0xff00);
+constexpr float levels[3] = {8, 25, 43};
+
+const CodebookShape IQ2_XS::shape = {.books = {make_codebook(blocks, iq2_xs_grid, levels)},
+                                  .group = 16,
+                                  .offset_span = 0,
+                                  .n_scales = 16,
+                                  .unit = 8,
+                                  .even_signs = true,
+                                  .least_inverse = 7,
+                                  .largest_inverse = 60};
+
+void IQ2_XS::pack(const CodebookFit& fit, Block& b) {
+  b.scale.bits = float_to_half(fit.d * shape.unit);
+  for (int k = 0; k < 32; ++k)
+    b.points[k] = static_cast<std::uint16_t>(fit.points[k] | (fit.signs[k] & 127U) << 9);
+  for (int i = 0; i < 8; ++i) b.scales[i] = static_cast<std::uint8_t>(fit.scales[2 * i] | fit.scales[2 * i + 1] << 4);
+}
 
 }  // namespace coterie

@@ -1,11 +1,11 @@
-// IQ2_XXS: the grid.
+// IQ2_XXS: the grid, shape and packing.
 #include "formats/iq2_xxs.h"
 
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
 // From ggml's iq2xxs_grid (ggml-common.h, MIT) by way of the Python package gguf, quants.py.
-const std::uint16_t iq2_xxs_grid[256] = {
+constexpr std::uint16_t iq2_xxs_grid[256] = {
     0x0000, 0x0002, 0x0005, 0x0008, 0x000a, 0x0011, 0x0014, 0x0020, 0x0022, 0x0028, 0x002a, 0x0041, 0x0044,
     0x0050, 0x0058, 0x0061, 0x0064, 0x0080, 0x0082, 0x008a, 0x00a2, 0x0101, 0x0104, 0x0110, 0x0115, 0x0140,
     0x0184, 0x0198, 0x0200, 0x0202, 0x0222, 0x0282, 0x0401, 0x0404, 0x0410, 0x0421, 0x0424, 0x0440, 0x0442,
@@ -26,5 +26,29 @@ const std::uint16_t iq2_xxs_grid[256] = {
     0x8410, 0x8415, 0x8440, 0x8460, 0x8500, 0x8546, 0x8594, 0x8609, 0x8640, 0x8660, 0x8802, 0x8904, 0x8a11,
     0x9004, 0x9010, 0x9024, 0x9040, 0x90a1, 0x9116, 0x9180, 0x9245, 0x9400, 0x9422, 0x9444, 0x9551, 0x9881,
     0x9920, 0xa002, 0xa050, 0xa085, 0xa109, 0xa200, 0xa418, 0xa850, 0xa904};
+
+constexpr CodebookBlocks blocks = make_blocks(iq2_xxs_grid, 0xff00);
+constexpr float levels[3] = {8, 25, 43};
+
+const CodebookShape IQ2_XXS::shape = {.books = {make_codebook(blocks, iq2_xxs_grid, levels)},
+                                  .group = 32,
+                                  .offset_span = 0,
+                                  .n_scales = 16,
+                                  .unit = 8,
+                                  .even_signs = true,
+                                  .least_inverse = 7,
+                                  .largest_inverse = 60};
+
+void IQ2_XXS::pack(const CodebookFit& fit, Block& b) {
+  b.scale.bits = float_to_half(fit.d * shape.unit);
+  for (int g = 0; g < 8; ++g) {
+    std::uint32_t bits = static_cast<std::uint32_t>(fit.scales[g]) << 28;
+    for (int k = 0; k < 4; ++k) {
+      b.groups[g].points[k] = static_cast<std::uint8_t>(fit.points[4 * g + k]);
+      bits |= (fit.signs[4 * g + k] & 127U) << (7 * k);
+    }
+    store_u32(bits, b.groups[g].signs_and_scale);
+  }
+}
 
 }  // namespace coterie

@@ -1,11 +1,11 @@
-// IQ3_S: the grid.
+// IQ3_S: the grid, shape and packing.
 #include "formats/iq3_s.h"
 
 namespace coterie {
 
 // Four levels of four bits, the first lowest; grid.h says what they stand for.
 // From ggml's iq3s_grid (ggml-common.h, MIT) by way of the Python package gguf, quants.py.
-const std::uint16_t iq3_s_grid[512] = {
+constexpr std::uint16_t iq3_s_grid[512] = {
     0x0000, 0x0001, 0x0002, 0x0005, 0x0007, 0x0010, 0x0011, 0x0012, 0x0014, 0x0016, 0x0020, 0x0021, 0x0025,
     0x0033, 0x0040, 0x0042, 0x0045, 0x0047, 0x0051, 0x0053, 0x0060, 0x0062, 0x0071, 0x0074, 0x0077, 0x0100,
     0x0101, 0x0102, 0x0104, 0x0110, 0x0111, 0x0115, 0x0120, 0x0123, 0x0127, 0x0131, 0x0135, 0x0144, 0x0161,
@@ -46,5 +46,28 @@ const std::uint16_t iq3_s_grid[512] = {
     0x7022, 0x7036, 0x7040, 0x7054, 0x7062, 0x7102, 0x7111, 0x7124, 0x7143, 0x7145, 0x7201, 0x7204, 0x7210,
     0x7216, 0x7221, 0x7230, 0x7251, 0x7302, 0x7332, 0x7335, 0x7353, 0x7401, 0x7405, 0x7413, 0x7420, 0x7450,
     0x7522, 0x7542, 0x7602, 0x7631, 0x7700};
+
+constexpr CodebookBlocks blocks = make_blocks(iq3_s_grid, 0xff00);
+constexpr float levels[8] = {1, 3, 5, 7, 9, 11, 13, 15};
+
+const CodebookShape IQ3_S::shape = {.books = {make_codebook(blocks, iq3_s_grid, levels)},
+                                  .group = 32,
+                                  .offset_span = 0,
+                                  .n_scales = 16,
+                                  .unit = 1,
+                                  .even_signs = false,
+                                  .least_inverse = 1.2F,
+                                  .largest_inverse = 20};
+
+void IQ3_S::pack(const CodebookFit& fit, Block& b) {
+  b = {};
+  b.scale.bits = float_to_half(fit.d);
+  for (int k = 0; k < 64; ++k) {
+    b.points_low[k] = static_cast<std::uint8_t>(fit.points[k]);
+    b.points_high[k / 8] |= static_cast<std::uint8_t>(fit.points[k] >> 8 << (k % 8));
+  }
+  for (int k = 0; k < 32; ++k) b.signs[k] = fit.signs[k];
+  for (int i = 0; i < 4; ++i) b.scales[i] = static_cast<std::uint8_t>(fit.scales[2 * i] | fit.scales[2 * i + 1] << 4);
+}
 
 }  // namespace coterie

@@ -48,6 +48,8 @@ struct IQ3_S {
     return accumulate_unpacked<IQ3_S>(b, x, acc);
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
-};
+
+  static const CodebookShape shape;
+  static void pack(const CodebookFit& fit, Block& b);};
 
 }  // namespace coterie

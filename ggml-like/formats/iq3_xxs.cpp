@@ -1,11 +1,11 @@
-// IQ3_XXS: the grid.
+// IQ3_XXS: the grid, shape and packing.
 #include "formats/iq3_xxs.h"
 
 namespace coterie {
 
 // Four levels of four bits, the first lowest; grid.h says what they stand for.
 // From ggml's iq3xxs_grid (ggml-common.h, MIT) by way of the Python package gguf, quants.py.
-const std::uint16_t iq3_xxs_grid[256] = {
+constexpr std::uint16_t iq3_xxs_grid[256] = {
     0x0000, 0x0002, 0x0004, 0x0011, 0x0013, 0x0017, 0x0020, 0x0022, 0x0031, 0x0042, 0x0073, 0x0075, 0x0101,
     0x0103, 0x0110, 0x0112, 0x0121, 0x0125, 0x0130, 0x0132, 0x0141, 0x0154, 0x0170, 0x0200, 0x0202, 0x0204,
     0x0211, 0x0220, 0x0222, 0x0231, 0x0233, 0x0237, 0x0251, 0x0257, 0x0275, 0x0301, 0x0307, 0x0310, 0x0312,
@@ -26,5 +26,27 @@ const std::uint16_t iq3_xxs_grid[256] = {
     0x6046, 0x6064, 0x6121, 0x6161, 0x6217, 0x6264, 0x6330, 0x6336, 0x6444, 0x6505, 0x6552, 0x6633, 0x6703,
     0x6721, 0x7003, 0x7005, 0x7007, 0x7010, 0x7032, 0x7052, 0x7126, 0x7140, 0x7212, 0x7245, 0x7252, 0x7300,
     0x7315, 0x7333, 0x7360, 0x7421, 0x7441, 0x7500, 0x7502, 0x7524, 0x7630};
+
+constexpr CodebookBlocks blocks = make_blocks(iq3_xxs_grid, 0xff00);
+constexpr float levels[8] = {4, 12, 20, 28, 36, 44, 52, 62};
+
+const CodebookShape IQ3_XXS::shape = {.books = {make_codebook(blocks, iq3_xxs_grid, levels)},
+                                  .group = 32,
+                                  .offset_span = 0,
+                                  .n_scales = 16,
+                                  .unit = 4,
+                                  .even_signs = true,
+                                  .least_inverse = 5,
+                                  .largest_inverse = 90};
+
+void IQ3_XXS::pack(const CodebookFit& fit, Block& b) {
+  b.scale.bits = float_to_half(fit.d * shape.unit);
+  for (int k = 0; k < 64; ++k) b.points[k] = static_cast<std::uint8_t>(fit.points[k]);
+  for (int g = 0; g < 8; ++g) {
+    std::uint32_t bits = static_cast<std::uint32_t>(fit.scales[g]) << 28;
+    for (int k = 0; k < 4; ++k) bits |= (fit.signs[4 * g + k] & 127U) << (7 * k);
+    store_u32(bits, b.signs_and_scales[g]);
+  }
+}
 
 }  // namespace coterie

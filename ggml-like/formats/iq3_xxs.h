@@ -46,6 +46,8 @@ struct IQ3_XXS {
     return accumulate_unpacked<IQ3_XXS>(b, x, acc);
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
-};
+
+  static const CodebookShape shape;
+  static void pack(const CodebookFit& fit, Block& b);};
 
 }  // namespace coterie

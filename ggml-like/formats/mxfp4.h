@@ -44,8 +44,10 @@ struct MXFP4 {
     return float_of(exponent < 2 ? 0x00200000U << exponent : (exponent - 1) << 23);
   }
 
-  // 255 is no number; with 253 or 254 the largest code is beyond float.
-  COTERIE_INLINE static bool legal(const Block& b) { return b.exponent <= 252; }
+  // Up to 2^40, which is beyond the weights of any model and the reach of the encoder. 255 is no number; with 253 or
+  // 254 the largest code is beyond float; and from about 2^67 on a block of zeros is no sound one either: its scale
+  // times that of moderate activations is infinite, and infinity times zero is no number.
+  COTERIE_INLINE static bool legal(const Block& b) { return b.exponent <= 168; }
 };
 
 }  // namespace coterie

@@ -53,6 +53,8 @@ struct TQ1_0 {
 
   // Every byte decodes, those that no encoder writes (5 digits need 243 of the 256) as well.
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
+
+  static void encode(const float* w, const float* importance, Block& b);  // w [256]
 };
 
 }  // namespace coterie

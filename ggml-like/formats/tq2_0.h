@@ -37,6 +37,8 @@ struct TQ2_0 {
     return accumulate_unpacked<TQ2_0>(b, x, acc);
   }
   COTERIE_INLINE static bool legal(const Block& b) { return is_finite(b.scale); }
+
+  static void encode(const float* w, const float* importance, Block& b);  // w [256]
 };
 
 }  // namespace coterie

@@ -58,7 +58,9 @@ TEST_CASE("every type decodes to the golden bits") {
     const std::string name(t.name);
     INFO(name);
     CHECK(name == t.format->name);
-    CHECK(t.format->legal(t.data, t.elements()));
+    // The sixth golden block of MXFP4 has a scale of 2^123, which no weight has.
+    CHECK(t.format->legal(t.data, t.elements()) == (name != "MXFP4"));
+    if (name == "MXFP4") CHECK(t.format->legal(t.data + 6 * 17, t.elements() - 6 * 32));
     CHECK(count_different_bits(decode_all(t), expected_values(values.get(name))) == 0);
     seen.insert(name);
   }

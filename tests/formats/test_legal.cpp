@@ -41,6 +41,15 @@ TEST_CASE_TEMPLATE_DEFINE("a block is legal until its scale is no number", F, sc
 }
 TEST_CASE_TEMPLATE_APPLY(scale_matters, Formats::Tuple);
 
+TEST_CASE("MXFP4's scales end at 2^40") {
+  std::mt19937 random(5);
+  MXFP4::Block block = sound_block<MXFP4>(random);
+  for (int exponent = 0; exponent < 256; ++exponent) {
+    block.exponent = static_cast<std::uint8_t>(exponent);
+    CHECK(MXFP4::legal(block) == (MXFP4::power_of(block.exponent) <= 0x1p40F && exponent < 255));
+  }
+}
+
 TEST_CASE_TEMPLATE_DEFINE("a minimum that is no number is as illegal as a scale", F, min_matters) {
   std::mt19937 random(2);
   typename F::Block block = sound_block<F>(random);
