@@ -91,6 +91,7 @@ Router::Router(Cpu& cpu, const Routing& routing, std::int64_t max_tokens)
       routes_{static_cast<int>(routing.n_used),
               std::vector<int>(static_cast<std::size_t>(max_tokens * routing.n_used)),
               std::vector<float>(static_cast<std::size_t>(max_tokens * routing.n_used))} {
+  routes_.affinities = scores_.data();
   cpu.reserve_scratch(choose_scratch(routing));
 }
 

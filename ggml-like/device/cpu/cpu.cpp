@@ -108,10 +108,23 @@ void Cpu::rows(const Matrix& w, std::int64_t first_row, int n_rows, const std::b
                                   .y_stride = y_stride});
 }
 
+void Cpu::observe(const Matrix& w, const Inputs& rows) {
+  if (observer_ == nullptr) return;
+  constexpr std::int64_t piece = 256;
+  team_.run(blocks_of(w.n, piece), [&](int i, int) {
+    Inputs part = rows;
+    part.first_column = i * piece;
+    part.n_columns = std::min(piece, w.n - part.first_column);
+    part.x += part.first_column;
+    observer_->saw(w, part);
+  });
+}
+
 void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::int64_t n_tokens) {
   int n_tasks = 0;
   for (const Product& p : products) {
     reads(p.w.bytes());
+    observe(p.w, {x.floats(), x.n(), n_tokens});
     quantize(x, p.w.format->activation, n_tokens);
     n_tasks += row_tasks(p.w);
   }
@@ -130,6 +143,9 @@ void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::i
 void Cpu::matmul_heads(const HeadsArgs& a, std::int64_t n_tokens) {
   reads(a.w.count * a.n_rows * a.w.row_bytes());
   const int n_heads = static_cast<int>(a.w.count);
+  if (a.n_rows == a.w.rows)
+    for (int head = 0; head < n_heads; ++head)
+      observe(a.w.at(head), {a.x + head * a.x_head_stride, a.x_token_stride, n_tokens});
   const ActivationKind kind = a.w.format->activation;
   team_.run(n_heads * static_cast<int>(n_tokens), [&](int task, int worker) {
     const std::int64_t head = task % n_heads;

@@ -6,6 +6,7 @@
 // reserved before the step.
 #pragma once
 
+#include "device/cpu/observer.h"
 #include "device/cpu/profile.h"
 #include "device/cpu/team.h"
 #include "kernels/kernels.h"
@@ -65,6 +66,11 @@ class Cpu {
     if (profile_ != nullptr) profile_->read(bytes);
   }
 
+  void set_observer(Observer* observer) { observer_ = observer; }  // null: none
+  Observer* observer() const { return observer_; }
+  // Shows the observer, if there is one, whole rows that meet w.
+  void observe(const Matrix& w, const Inputs& rows);
+
   // Makes sure that every worker has that many floats of scratch; never inside a step.
   void reserve_scratch(std::int64_t floats);
   float* scratch(int worker) const { return scratch_[static_cast<std::size_t>(worker)].data(); }
@@ -80,7 +86,7 @@ class Cpu {
   // Brings x into the form that a format is multiplied with.
   void quantize(Activations& x, ActivationKind kind, std::int64_t n_tokens);
   // Per head h: y[token][h] = rows [first_row, first_row + n_rows) of w[h] . x[token][h]; w is a stack, one
-  // matrix per head.
+  // matrix per head. Observed where all rows take part: who uses some of them knows what the others meet.
   struct HeadsArgs {
     Matrix w;
     std::int64_t first_row, n_rows;
@@ -102,6 +108,7 @@ class Cpu {
   const Kernels& kernels_;
   Team& team_;
   Profile* profile_ = nullptr;
+  Observer* observer_ = nullptr;
   std::vector<Buffer<float>> scratch_;
 };
 

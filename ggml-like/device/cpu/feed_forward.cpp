@@ -95,6 +95,8 @@ void FeedForwardRunner::up_task(Cpu& cpu, const Activations& h, const Job& job, 
     cpu.quantize_row(kind, gate + i * inner_rows, n_rows,
                      job.inner + i * activation_bytes(kind, job.down.n) + activation_bytes(kind, first_row));
   }
+  if (cpu.observer() != nullptr)
+    cpu.observer()->saw(job.down, {gate, inner_rows, job.count, nullptr, first_row, n_rows});
 }
 
 void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens) {
@@ -104,6 +106,8 @@ void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens
   for (const Job& job : jobs_) {
     cpu.quantize(h, job.gate.format->activation, n_tokens);
     cpu.quantize(h, job.up.format->activation, n_tokens);
+    const int* tokens = job.gathered ? &slot_token_[static_cast<std::size_t>(job.first)] : nullptr;
+    for (const Matrix& w : {job.gate, job.up}) cpu.observe(w, {h.floats(), h.n(), job.count, tokens});
     up_tasks += blocks_of(job.gate.rows, inner_rows);
     down_tasks += row_tasks(job.down);
   }
@@ -137,6 +141,8 @@ void FeedForwardRunner::moe(Cpu& cpu, const Moe& moe, Activations& h, std::int64
   const Span span(cpu.profile(), "experts");
   const std::int64_t routed_slots = n_tokens * moe.routes.per_token;
   jobs_.clear();
+  if (cpu.observer() != nullptr)
+    cpu.observer()->routed(cpu, {moe.experts, moe.routes, h, n_tokens});
   sort_by_expert(moe.routes, n_tokens);
   add_routed(moe.experts);
   if (moe.shared != nullptr)

@@ -23,8 +23,9 @@ struct FeedForward {
 // The router's choice: for each token, experts in rank order and their final weights.
 struct Routes {
   int per_token = 0;
-  std::vector<int> ids;        // [token * per_token + rank]
-  std::vector<float> weights;  // the same
+  std::vector<int> ids;               // [token * per_token + rank]
+  std::vector<float> weights;         // the same
+  const float* affinities = nullptr;  // [tokens, experts]: how much the router likes each; null: not told
 };
 
 class FeedForwardRunner {
