@@ -9,7 +9,10 @@ namespace {
 
 constexpr float out_of_reach = -std::numeric_limits<float>::infinity();
 
-// Index of the largest value, the first of equals; NaN counts as out of reach.
+// Below every score of a sound model, and within reach: an expert whose score is no number is still chosen at most once.
+constexpr float lowest = -1e30F;
+
+// Index of the largest value, the first of equals.
 std::int64_t best_of(const float* x, std::int64_t n) {
   std::int64_t best = 0;
   float top = out_of_reach;
@@ -55,8 +58,10 @@ void choose_experts(const Kernels& k, const Routing& r, const float* bias, float
                     Choice out) {
   affinities(k, r, logits);
   float* selection = scratch;
-  for (std::int64_t e = 0; e < r.n_experts; ++e)
-    selection[e] = bias == nullptr ? logits[e] : logits[e] + bias[e];
+  for (std::int64_t e = 0; e < r.n_experts; ++e) {
+    const float score = bias == nullptr ? logits[e] : logits[e] + bias[e];
+    selection[e] = score > lowest ? score : lowest;  // NaN too
+  }
   if (r.n_groups > 1) limit_groups(r, selection, scratch + r.n_experts);
   float sum = 0;
   for (std::int64_t rank = 0; rank < r.n_used; ++rank) {

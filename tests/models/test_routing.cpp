@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -70,13 +71,20 @@ TEST_CASE("softmax weights sum to one over all experts") {
   CHECK(c.ids == std::vector<int>{7, 6, 5, 4, 3, 2, 1, 0});
 }
 
-TEST_CASE("not-a-number logits choose legal experts") {
+TEST_CASE("logits that are no numbers choose legal experts, each at most once") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const int id :
-       choose(routing(Gating::sigmoid, 2, 1, 4), {nan, nan, nan, nan, nan, nan, nan, nan}).ids) {
-    CHECK(id >= 0);
-    CHECK(id < 8);
-  }
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<float> none(8, nan), some{nan, 1, -inf, nan, inf, nan, nan, nan};
+  const std::vector<float> bias(8, -inf);
+  for (const Gating gating : {Gating::sigmoid, Gating::softmax})
+    for (const std::vector<float>& logits : {none, some})
+      for (const float* b : {static_cast<const float*>(nullptr), bias.data()}) {
+        std::vector<int> ids = choose(routing(gating, 4, 2, 4), logits, b).ids;
+        std::sort(ids.begin(), ids.end());
+        CHECK(ids.front() >= 0);
+        CHECK(ids.back() < 8);
+        CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end());
+      }
 }
 
 }  // namespace coterie
