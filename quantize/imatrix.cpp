@@ -251,8 +251,10 @@ void write_importance(const std::string& path, const ImportanceHeader& header,
     const auto n_counts = static_cast<std::int64_t>(s.counts.size());
     const std::array sums_shape{static_cast<std::int64_t>(s.sums.size()) / n_counts, n_counts};
     const std::array counts_shape{std::int64_t{1}, n_counts};
-    ids.push_back({file.add_tensor(s.tensor + std::string(sums_suffix), sums_shape, f32),
-                   file.add_tensor(s.tensor + std::string(counts_suffix), counts_shape, f32)});
+    const std::size_t dims = n_counts == 1 ? 1 : 2;  // trailing ones are left out there, so here too
+    ids.push_back(
+        {file.add_tensor(s.tensor + std::string(sums_suffix), std::span(sums_shape).first(dims), f32),
+         file.add_tensor(s.tensor + std::string(counts_suffix), std::span(counts_shape).first(dims), f32)});
   }
   file.begin_data();
   for (std::size_t i = 0; i < sums.size(); ++i) {

@@ -15,6 +15,7 @@ struct Command {
 
 extern const Command bench_command;
 extern const Command bench_kernels_command;
+extern const Command calibrate_command;
 extern const Command chat_command;
 extern const Command convert_command;
 extern const Command doctor_command;
