@@ -200,7 +200,6 @@ void attention_layer(Cpu& cpu, const AttentionWeights& w, const Config& c, State
                      const Step& step) {
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   CacheRows& cache = s.cache[static_cast<std::size_t>(layer)];
-<<<<<<< HEAD
   const Span span(cpu.profile(), "attention");
   {
     const Span part(cpu.profile(), "project");
@@ -211,25 +210,16 @@ void attention_layer(Cpu& cpu, const AttentionWeights& w, const Config& c, State
   {
     const Span part(cpu.profile(), "attend");
     cpu.reads((step.position + n_tokens) * cache.row_bytes());
-    if (step.role == Role::decode)
+    // An observer sees the absorbed form: a column of attn_k_b meets a query's value, attn_v_b the sum that attention
+    // has made. In the other form the rows of attn_k_b run across, and attn_v_b meets latents that attention may
+    // never look at. Columns of an unsplit attn_kv_b, shared by keys and values, meet the latents themselves.
+    if (w.attn_kv_b) cpu.observe(w.attn_kv_b, {s.kv_a.data(), c.kv_lora_rank + c.rope, n_tokens});
+    if (step.role == Role::decode || cpu.observer() != nullptr)
       attend_absorbed(cpu, w, c, s, cache, step);
     else
       attend_decompressed(cpu, w, c, s, cache, step);
   }
   const Span part(cpu.profile(), "output");
-=======
-  cpu.rms_norm(s.x.data(), w.attn_norm, c.norm_eps, n_tokens, s.h);
-  project(cpu, w, c, s, n_tokens);
-  rotate_and_store(cpu, w, c, s, cache, step);
-  // An observer sees the absorbed form: a column of attn_k_b meets a query's value, attn_v_b the sum that attention
-  // has made. In the other form the rows of attn_k_b run across, and attn_v_b meets latents that attention may
-  // never look at. Columns of an unsplit attn_kv_b, shared by keys and values, meet the latents themselves.
-  if (w.attn_kv_b) cpu.observe(w.attn_kv_b, {s.kv_a.data(), c.kv_lora_rank + c.rope, n_tokens});
-  if (step.role == Role::decode || cpu.observer() != nullptr)
-    attend_absorbed(cpu, w, c, s, cache, step);
-  else
-    attend_decompressed(cpu, w, c, s, cache, step);
->>>>>>> 65ffafe (Let an observer see what weights are multiplied with)
   s.attention_out.changed();
   cpu.matmul({{w.attn_output, s.h.floats(), c.dim}}, s.attention_out, n_tokens);
   cpu.add(s.h.floats(), n_tokens * c.dim, s.x.data());
