@@ -6,6 +6,7 @@
 #include "cli/files.h"
 #include "cli/terminal.h"
 #include "quantize/budget.h"
+#include "quantize/effects.h"
 #include "quantize/fit_explain.h"
 #include "quantize/fit_file.h"
 #include "text/tokenizer.h"
@@ -57,6 +58,18 @@ void write_file(const std::string& path, const std::string& text) {
   report_written(path);
 }
 
+std::vector<double> effects_for(gguf::Reader& file, std::span<const quantize::FitTensor> tensors,
+                                const quantize::Noise& noise, const quantize::FitOptions& options,
+                                const FitArgs& args) {
+  if (!args.text && args.effects)
+    return quantize::parse_effects(read_text(*args.effects), tensors, *args.effects);
+  if (!args.text) return quantize::default_effects(tensors);
+  std::vector<double> effects =
+      quantize::measured_effects(file, tensors, noise, windows_of(file, read_text(*args.text)), options);
+  if (args.effects) write_file(*args.effects, quantize::text_of(tensors, effects));
+  return effects;
+}
+
 }  // namespace
 
 FitArgs fit_args(Args& args) {
@@ -65,12 +78,14 @@ FitArgs fit_args(Args& args) {
   a.bits = args.maybe("--bits B", "the same by bits per weight, the whole file counted");
   a.text =
       args.maybe("--text FILE", "with --fit: measure with this text what each tensor does to the output");
+  a.effects =
+      args.maybe("--effects FILE", "with --text: keep what was measured; without: take it from there");
   a.recipe = args.maybe("--save-recipe FILE", "with --fit: write the types chosen, for --recipe");
   a.explain = args.flag("--explain", "with --fit: print why each tensor got its type, and draw it: OUT.svg");
   if (a.size && a.bits) throw UsageError("--bits: found together with --fit, expected one of the two");
-  if (!a.wanted() && (a.text || a.recipe || a.explain))
+  if (!a.wanted() && (a.text || a.effects || a.recipe || a.explain))
     throw UsageError(
-        "--text, --save-recipe and --explain: found without --fit SIZE or --bits B, expected one");
+        "--text, --effects, --save-recipe and --explain: found without --fit SIZE or --bits B, expected one");
   return a;
 }
 
@@ -89,10 +104,7 @@ quantize::Recipe fit_recipe(const FitFile& what, const FitArgs& args) {
   options.progress = interruptible(progress, "measuring types");
   const quantize::Noise noise = quantize::measure_all(tensors, options);
   options.progress = interruptible(progress, "measuring effects");
-  const std::vector<double> effects =
-      args.text
-          ? quantize::measured_effects(file, tensors, noise, windows_of(file, read_text(*args.text)), options)
-          : quantize::default_effects(tensors);
+  const std::vector<double> effects = effects_for(file, tensors, noise, options, args);
   const quantize::Fit fit = quantize::fit(tensors, noise, effects, options);
   progress.clear();
   if (args.explain) {

@@ -14,6 +14,7 @@ namespace coterie::cli {
 struct FitArgs {
   std::optional<std::string> size, bits;  // one of the two: wanted
   std::optional<std::string> text;        // what the tensors' effects are measured with
+  std::optional<std::string> effects;     // where they are kept: written after measuring, else read
   std::optional<std::string> recipe;      // where to write what was chosen
   bool explain = false;
 

@@ -140,6 +140,11 @@ class Budgets(support.Case):
             first = self.ok("quantize", TINY, out, "--fit", "0.4x", "--text", text, "--explain", "--threads", "1").out
             second = self.ok("quantize", TINY, out, "--fit", "0.4x", "--text", text, "--explain", "--threads", "3").out
             self.assertEqual(first, second)
+            effects = os.path.join(folder, "effects.txt")
+            self.ok("quantize", TINY, out, "--fit", "0.4x", "--text", text, "--effects", effects)
+            measured = pathlib.Path(out).read_bytes()
+            self.ok("quantize", TINY, out, "--fit", "0.4x", "--effects", effects)
+            self.assertEqual(measured, pathlib.Path(out).read_bytes())
 
     def test_a_budget_that_cannot_be_kept_or_is_none(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,7 @@
 // Byte budgets: how they are said, how they are filled, and that the file then has that size.
 #include "base/errors.h"
 #include "quantize/budget.h"
+#include "quantize/effects.h"
 #include "quantize/fit.h"
 #include "quantize/fit_explain.h"
 #include "quantize/knapsack.h"
@@ -222,6 +223,30 @@ TEST_CASE("the recipe says what was chosen, and the picture shows every part") {
   }
   CHECK(picture.starts_with("<svg"));
   CHECK(picture.ends_with("</svg>\n"));
+}
+
+TEST_CASE("effects are read as they were written, those not named in the scale of the others") {
+  const std::vector<FitTensor> tensors = model();
+  std::vector<double> effects = default_effects(tensors);
+  for (double& e : effects) e *= 0.015625;
+  const std::string text = text_of(tensors, effects);
+  const std::vector<double> all = parse_effects(text, tensors, "e.txt");
+  const std::vector<double> some =
+      parse_effects("\r\n# one\nblk.1.attn_q_a.weight = 0.0625 \n", tensors, "e.txt");
+  const std::vector<double> defaults = default_effects(tensors);
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    if (!tensors[i].fixed) CHECK(std::abs(all[i] - effects[i]) <= 1e-5 * effects[i]);
+    const double scale = 0.0625 / defaults[7];
+    CHECK(std::abs(some[i] - defaults[i] * scale) <= 1e-9);
+  }
+  CHECK(tensors[7].name == "blk.1.attn_q_a.weight");
+  CHECK_THROWS_WITH_AS(parse_effects("a = 1\nb 2\n", tensors, "e.txt"),
+                       "e.txt: line 2: found 'b 2', expected 'tensor = effect', a number of at least 0",
+                       UsageError);
+  for (const char* bad : {"a = -1", "a = x", "a = nan", "a =", "other.weight = 1", ""}) {
+    INFO(bad);
+    CHECK_THROWS_AS(parse_effects(bad, tensors, "e.txt"), UsageError);
+  }
 }
 
 }  // namespace coterie::quantize
