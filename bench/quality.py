@@ -27,6 +27,8 @@ MIXES = ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S", "Q2_
          "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ4_XS", "IQ4_NL", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0"]
 PLAIN = ["TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q4_0", "Q4_1", "Q5_0", "Q5_1"]
 FIT_AT = ["IQ2_XXS", "IQ2_M", "Q2_K", "IQ3_XXS", "Q3_K_M", "IQ4_XS", "Q4_K_M", "Q5_K_M", "Q6_K"]  # budgets: their bytes
+BOS, EOS, USER, ASSISTANT = (f"<\uff5c{name}\uff5c>" for name in ("begin\u2581of\u2581sentence",
+                                                                     "end\u2581of\u2581sentence", "User", "Assistant"))
 
 
 def worked_problems(seed, characters, held_out):
@@ -34,7 +36,8 @@ def worked_problems(seed, characters, held_out):
     parts = []
     while sum(map(len, parts)) < characters:
         problem = draw(rng.choice(KINDS), rng.choice(LANGUAGES), rng, held_out)
-        parts.append(f"{problem['prompt']}\n{problem['chain']}\n\n{problem['answer']}\n\n")
+        parts.append(f"{BOS}{USER}{problem['prompt']}{ASSISTANT}<think>\n{problem['chain']}\n</think>\n\n"
+                     f"{problem['answer']}{EOS}")
     return "".join(parts)
 
 
@@ -48,7 +51,12 @@ class Quality:
         calibration = self.folder / "calibration.txt"
         calibration.write_text(worked_problems(7, 2 * characters, False))
         self.run("convert", ROOT / "models/demo/checkpoint", self.original, "--type", "BF16", "--mtp", "none")
-        self.run("calibrate", self.original, calibration, "-o", self.matrix)
+        self.run("calibrate", self.original, calibration, "--special", "-o", self.matrix)
+        probe = self.folder / "probe.txt"  # read once per tensor
+        probe.write_text(worked_problems(8, characters // 2, False))
+        self.effects = self.folder / "effects.txt"
+        self.run("quantize", self.original, self.folder / "none.gguf", "--imatrix", self.matrix, "--fit", "0.5x", "--text", probe,
+                 "--effects", self.effects, "--dry-run")
 
     def run(self, *words):
         done = subprocess.run([self.program, *map(str, words)], capture_output=True, text=True)
@@ -60,7 +68,7 @@ class Quality:
         out = self.folder / "quantized.gguf"
         out.unlink(missing_ok=True)
         self.run("quantize", self.original, out, "--imatrix", self.matrix, *options)
-        score = json.loads(self.run("eval", out, "--text", self.text, "--reference", self.original, "--json"))
+        score = json.loads(self.run("eval", out, "--special", "--text", self.text, "--reference", self.original, "--json"))
         found = {"name": name, "bytes": out.stat().st_size}
         found |= {key: score[key] for key in ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "perplexity")}
         out.unlink()
@@ -132,7 +140,7 @@ def main():
         sizes = {r["name"]: r["bytes"] for r in fixed}
         fitted = []
         for name in FIT_AT if not a.only else a.only:
-            row = quality.measure(f"fit {name}", "--fit", sizes[name])
+            row = quality.measure(f"fit {name}", "--fit", sizes[name], "--effects", quality.effects)
             rival = best_fixed(fixed, sizes[name])
             row |= {"budget": sizes[name], "best_fixed": rival["name"], "ratio": row["kl_mean"] / rival["kl_mean"]}
             fitted.append(row)

@@ -7,7 +7,7 @@
 #include "cli/terminal.h"
 #include "engine/engine.h"
 #include "gguf/reader.h"
-#include "text/tokenizer.h"
+#include "text/windows.h"
 
 #include <nlohmann/json.hpp>
 
@@ -29,20 +29,10 @@ using quantize::CalibrateResult;
 using quantize::Coverage;
 using Windows = std::vector<std::vector<Token>>;
 
-// Every token of the text in its order, each window with BOS in front where the vocabulary asks for it.
-Windows windows_of(const Engine& engine, const std::string& text, std::int64_t size, std::int64_t most) {
-  const std::vector<Token> tokens = engine.tokenizer().encode(text, text::Special::plain);
-  const Vocabulary& vocabulary = engine.tokenizer().vocabulary();
-  const bool bos = vocabulary.add_bos && vocabulary.bos;
-  const auto fresh = static_cast<std::size_t>(size - (bos ? 1 : 0));
-  Windows windows;
-  for (std::size_t at = 0; at < tokens.size(); at += fresh) {
-    if (most > 0 && static_cast<std::int64_t>(windows.size()) == most) break;
-    std::vector<Token>& window = windows.emplace_back();
-    if (bos) window.push_back(*vocabulary.bos);
-    const std::span<const Token> part = std::span(tokens).subspan(at, std::min(fresh, tokens.size() - at));
-    window.insert(window.end(), part.begin(), part.end());
-  }
+Windows windows_of(const Engine& engine, const std::string& text, std::int64_t size, std::int64_t most,
+                   text::Special special) {
+  Windows windows = text::windows_of(engine.tokenizer(), text, size, special);
+  if (most > 0 && std::ssize(windows) > most) windows.resize(static_cast<std::size_t>(most));
   if (windows.empty()) throw Error("TEXT: found no token, expected some text to read");
   return windows;
 }
@@ -87,14 +77,15 @@ Json json_of(const CalibrateResult& r) {
 }
 
 void print_result(const CalibrateResult& r) {
-  std::printf("%" PRId64 " tokens in %" PRId64 " windows, perplexity %.4f, importance of %" PRId64 " tensors\n",
+  std::printf("%" PRId64 " tokens in %" PRId64 " windows, perplexity %.4f, importance of %" PRId64
+              " tensors\n",
               r.tokens, r.windows, r.perplexity, r.entries);
   if (!r.layers.empty())
     std::printf("%-32s %8s %8s %8s %9s %s\n", "tokens per expert", "min", "median", "max", "unreached",
                 "forced: experts, tokens");
   for (const Coverage& c : r.layers)
-    std::printf("%-32s %8" PRId64 " %8" PRId64 " %8" PRId64 " %4" PRId64 "/%-4" PRId64 " %7" PRId64 " %8" PRId64
-                "\n",
+    std::printf("%-32s %8" PRId64 " %8" PRId64 " %8" PRId64 " %4" PRId64 "/%-4" PRId64 " %7" PRId64
+                " %8" PRId64 "\n",
                 printable(c.stack).c_str(), c.min, c.median, c.max, c.unreached, c.experts, c.forced_experts,
                 c.forced_tokens);
   for (const std::string& name : r.unseen)
@@ -108,6 +99,8 @@ int calibrate(Args& args) {
   o.output = args.option("-o,--out FILE", "", "the importance matrix to write (required)");
   o.window = args.integer("--window N", 512, {2, 1 << 20}, "tokens after which the context starts anew");
   const std::int64_t most = args.integer("--chunks N", 0, {0, 1 << 30}, "windows at most; 0: the whole text");
+  const bool special =
+      args.flag("--special", "special tokens in TEXT count as such, and each BOS starts anew");
   o.min_tokens = args.integer("--min-tokens N", 32, {0, 1 << 16},
                               "for every expert; what its router sends less is forced, 0: nothing");
   o.threads = static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "0: one per physical core"));
@@ -122,7 +115,8 @@ int calibrate(Args& args) {
   EngineOptions engine_args;
   engine_args.context = o.window;
   const Engine engine(model, engine_args);
-  const Windows windows = windows_of(engine, read_text(text_path), o.window, most);
+  const Windows windows = windows_of(engine, read_text(text_path), o.window, most,
+                                     special ? text::Special::parse : text::Special::plain);
   Progress bar;
   Eta eta;
   const Interrupt interrupt;
@@ -143,7 +137,8 @@ int calibrate(Args& args) {
 }  // namespace
 
 const Command calibrate_command{
-    "calibrate", "read a text and note which columns of the weights matter, for quantize and convert", calibrate,
+    "calibrate", "read a text and note which columns of the weights matter, for quantize and convert",
+    calibrate,
     "coterie calibrate model-Q8_0.gguf text.txt -o model.imatrix.gguf\n"
     "coterie calibrate model-BF16.gguf text.txt -o model.imatrix.gguf --chunks 200 --json"};
 

@@ -35,6 +35,8 @@ struct EvalArgs {
                          "with --text: arithmetic of given or of produced tokens")),
         window(args.integer("--window N", 512, {2, 1 << 20},
                             "with --text: tokens after which the context starts anew")),
+        special(
+            args.flag("--special", "with --text: special tokens count as such, and each BOS starts anew")),
         max_tokens(args.integer("-n,--max-tokens N", 2048, {1, 1 << 20},
                                 "with --problems: tokens of one reply at most")),
         json(args.flag("--json", "print one JSON object")),
@@ -47,7 +49,9 @@ struct EvalArgs {
 
   std::optional<std::string> model, problems, text, reference;
   std::string role;
-  std::int64_t window, max_tokens;
+  std::int64_t window;
+  bool special;
+  std::int64_t max_tokens;
   bool json;
   EngineOptions engine;
 };
@@ -98,6 +102,7 @@ Json eval_text(const EvalArgs& a, const std::string& model) {
   return score_text(engine, reference ? &*reference : nullptr, text,
                     {.role = a.role == "prompt" ? Role::prompt : Role::decode,
                      .window = a.window,
+                     .special = a.special ? text::Special::parse : text::Special::plain,
                      .progress = [&](double fraction) { bar.show(fraction, "tokens"); },
                      .cancelled = Interrupt::requested});
 }

@@ -106,26 +106,19 @@ nlohmann::ordered_json score_text(const Engine& engine, const Engine* reference,
       reference->tokenizer().vocabulary().tokens != engine.tokenizer().vocabulary().tokens)
     throw UsageError(reference->file().path() + ": found another vocabulary than that of " +
                      engine.file().path());
-  const std::vector<Token> tokens = engine.tokenizer().encode(text, text::Special::plain);
-  const Vocabulary& vocabulary = engine.tokenizer().vocabulary();
-  if (tokens.size() + (vocabulary.add_bos && vocabulary.bos ? 1 : 0) < 2)
-    throw Error("--text: found " + std::to_string(tokens.size()) + " tokens, expected enough to predict one");
-  const bool bos = vocabulary.add_bos && vocabulary.bos;
+  const auto windows = text::windows_of(engine.tokenizer(), text, options.window, options.special);
+  if (std::ranges::none_of(windows, [](const auto& w) { return w.size() > 1; }))
+    throw Error("--text: found too few tokens, expected enough to predict one");
 
   Session session(engine);
   const std::unique_ptr<Session> other =
       reference == nullptr ? nullptr : std::make_unique<Session>(*reference);
   TextScore score;
-  std::vector<Token> window;
-  const std::size_t fresh = static_cast<std::size_t>(options.window) - (bos ? 1 : 0);
-  for (std::size_t first = 0; first < tokens.size() && !options.cancelled(); first += fresh) {
-    window.clear();
-    if (bos) window.push_back(*vocabulary.bos);
-    const std::span<const Token> part =
-        std::span(tokens).subspan(first, std::min(fresh, tokens.size() - first));
-    window.insert(window.end(), part.begin(), part.end());
+  std::size_t done = 0;
+  for (const std::vector<Token>& window : windows) {
+    if (options.cancelled()) break;
     score_window(window, options.role, session, other.get(), &score);
-    options.progress(static_cast<double>(first + part.size()) / static_cast<double>(tokens.size()));
+    options.progress(static_cast<double>(++done) / static_cast<double>(windows.size()));
   }
   return score.json();
 }

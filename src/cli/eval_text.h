@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/engine.h"
+#include "text/windows.h"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -12,7 +13,8 @@ namespace coterie::cli {
 
 struct TextOptions {
   Role role;
-  std::int64_t window;  // tokens; each window starts anew
+  std::int64_t window;    // tokens; each window starts anew
+  text::Special special;  // parse: every BOS in the text starts one too
   std::function<void(double fraction)> progress;
   std::function<bool()> cancelled;
 };

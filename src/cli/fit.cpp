@@ -9,7 +9,7 @@
 #include "quantize/effects.h"
 #include "quantize/fit_explain.h"
 #include "quantize/fit_file.h"
-#include "text/tokenizer.h"
+#include "text/windows.h"
 
 #include <cstdio>
 #include <span>
@@ -21,18 +21,7 @@ namespace {
 
 // Special tokens count as what they are, and every BOS begins a context of its own.
 std::vector<std::vector<Token>> windows_of(const gguf::Reader& file, const std::string& text) {
-  constexpr std::size_t longest = 512;
-  const text::Tokenizer tokenizer(read_vocabulary(file));
-  const Vocabulary& v = tokenizer.vocabulary();
-  std::vector<std::vector<Token>> windows;
-  for (const Token token : tokenizer.encode(text, text::Special::parse)) {
-    const bool begins = v.bos && token == *v.bos;
-    if (windows.empty() || begins || windows.back().size() == longest) {
-      windows.emplace_back();
-      if (v.bos && v.add_bos && !begins) windows.back().push_back(*v.bos);
-    }
-    windows.back().push_back(token);
-  }
+  auto windows = text::windows_of(text::Tokenizer(read_vocabulary(file)), text, 512, text::Special::parse);
   if (windows.empty()) throw UsageError("--text: found no token, expected some text to read");
   return windows;
 }
