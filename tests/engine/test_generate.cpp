@@ -74,7 +74,7 @@ TEST_CASE("the reply ends at its limit, counting what was fed") {
   CHECK(reply.n_reused == 0);
   CHECK(reply.n_tokens == 5);
   CHECK(reply.n_steps == 4);
-  CHECK(reply.step_bytes > 4 * engine().bytes_per_token(0));
+  CHECK(reply.step_bytes > 4 * engine().token_cost(0).bytes);
   CHECK(reply.logits_hash != 0);
 }
 
