@@ -1,8 +1,10 @@
-// coterie eval [MODEL] --problems FILE | --text FILE [--reference MODEL]: how good a model is, in numbers.
+// coterie eval [MODEL] --problems FILE | --text FILE [--reference MODEL [--report PAGE]]: how good a model is, in
+// numbers.
 #include "base/cpu.h"
 #include "base/errors.h"
 #include "cli/command.h"
 #include "cli/eval_problems.h"
+#include "cli/eval_report.h"
 #include "cli/eval_text.h"
 #include "cli/files.h"
 #include "cli/model_args.h"
@@ -37,12 +39,18 @@ struct EvalArgs {
                             "with --text: tokens after which the context starts anew")),
         special(
             args.flag("--special", "with --text: special tokens count as such, and each BOS starts anew")),
+        report(args.maybe(
+            "--report PAGE.md",
+            "with --text, --reference and perhaps --problems: a page of all, and PAGE.json beside it")),
         max_tokens(args.integer("-n,--max-tokens N", 2048, {1, 1 << 20},
                                 "with --problems: tokens of one reply at most")),
         json(args.flag("--json", "print one JSON object")),
         engine(engine_options(args)) {
     args.finish();
-    if (problems.has_value() == text.has_value())
+    if (report && !(text && reference)) throw UsageError("eval: --report goes with --text and --reference");
+    if (report && json_beside(*report) == *report)
+      throw UsageError("eval: --report: found " + *report + ", expected the name of the Markdown page");
+    if (!report && problems.has_value() == text.has_value())
       throw UsageError("eval: expected either --problems FILE or --text FILE");
     if (reference && !text) throw UsageError("eval: --reference goes with --text");
   }
@@ -51,6 +59,7 @@ struct EvalArgs {
   std::string role;
   std::int64_t window;
   bool special;
+  std::optional<std::string> report;
   std::int64_t max_tokens;
   bool json;
   EngineOptions engine;
@@ -119,26 +128,46 @@ void print_text(const Json& r) {
   print_rates("by language", r["by_language"]);
 }
 
+Json eval_report(const EvalArgs& a, const std::string& model) {
+  Json report{{"model", describe_file(model)}, {"original", describe_file(*a.reference)}};
+  report["text"] = eval_text(a, model);
+  if (a.problems && !Interrupt::requested()) report["problems"]["model"] = eval_problems(a, model);
+  if (a.problems && !Interrupt::requested()) report["problems"]["original"] = eval_problems(a, *a.reference);
+  return report;
+}
+
+std::string dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+void print_report(const EvalArgs& a, const Json& report) {
+  const std::string page = report_page(report);
+  write_text(*a.report, page);
+  write_text(json_beside(*a.report), dump(report));
+  if (!a.json) std::printf("%s", page.c_str());
+}
+
 int eval(Args& args) {
   const EvalArgs a(args);
   const std::string model = a.model ? *a.model : shipped_model();
   const Interrupt interrupt;
   const auto start = std::chrono::steady_clock::now();
-  Json results = (a.problems ? eval_problems : eval_text)(a, model);
+  Json results = (a.report ? eval_report : a.problems ? eval_problems : eval_text)(a, model);
   if (Interrupt::requested()) return exit_interrupted;
   results["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  results["model"] = model;
+  if (!a.report) results["model"] = model;
+  if (a.report) print_report(a, results);
   if (a.json)
-    std::printf("%s\n", results.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-  else
+    std::printf("%s", dump(results).c_str());
+  else if (!a.report)
     print_text(results);
   return 0;
 }
 
 }  // namespace
 
-const Command eval_command{"eval", "measure a model: exact match, perplexity, distance to a reference", eval,
-                           "coterie eval --problems problems.jsonl\n"
-                           "coterie eval model-Q4_K.gguf --text book.txt --reference model-BF16.gguf --json"};
+const Command eval_command{
+    "eval", "measure a model: exact match, perplexity, distance to a reference", eval,
+    "coterie eval --problems problems.jsonl\n"
+    "coterie eval model-Q4_K.gguf --text book.txt --reference model-BF16.gguf --json\n"
+    "coterie eval model-Q4_K.gguf --text book.txt --reference model-BF16.gguf --report page.md"};
 
 }  // namespace coterie::cli

@@ -205,6 +205,32 @@ class Eval(support.Case):
             file.flush()
             self.assertIn("line 5", self.fails(1, "eval", TINY, "--problems", file.name))
 
+    def test_the_page_about_a_quantised_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text, small, page, problems = (os.path.join(folder, n) for n in ("t.txt", "q.gguf", "page.md", "p.jsonl"))
+            pathlib.Path(text).write_text("Once upon a time there was a small model. " * 4, encoding="utf-8")
+            problem = {"id": 1, "family": "a", "language": "en", "prompt": "Hello", "answer": ""}
+            pathlib.Path(problems).write_text(json.dumps(problem), encoding="utf-8")
+            self.ok("quantize", TINY, small, "--type", "Q4_0", "--pure")
+            args = ("eval", small, "--text", text, "--reference", TINY, "--report", page)
+            printed = self.ok(*args, "--problems", problems, "-n", "9").out
+            written = pathlib.Path(page).read_text()
+            self.assertEqual(printed, written)
+            report = json.loads(pathlib.Path(folder, "page.json").read_text())
+            alone = self.ok("eval", small, "--text", text, "--reference", TINY, "--json").json()
+            for key in ("kl_mean", "kl_p99", "kl_max", "top1_agreement", "perplexity", "reference_perplexity"):
+                self.assertEqual(report["text"][key], alone[key])
+            self.assertEqual(report["model"]["bytes"], os.path.getsize(small))
+            self.assertTrue(16 < report["original"]["bits_per_weight"] < 16.1)  # BF16 but for vectors
+            self.assertTrue(4.5 <= report["model"]["bits_per_weight"] < 9)
+            self.assertAlmostEqual(sum(report["model"]["types"].values()), 1)
+            self.assertEqual(report["problems"]["original"]["correct"], 1)
+            for word in (f"{alone['kl_p99']:.6f}", "100.0 % of 1", "16.063", "Q4_0", "| same best token |"):
+                self.assertIn(word, written)
+            self.assertNotIn("exact match", self.ok(*args).out)
+            self.usage_error("eval", small, "--text", text, "--report", page)
+            self.usage_error(*args[:-1], os.path.join(folder, "page.json"))
+
 
 class ProfileOfAStep(support.Case):
     def test_the_table_and_the_picture(self):
