@@ -129,11 +129,11 @@ class CodebookFitter {
     t_[g] = t;
     for (int v = g * vectors(); v < (g + 1) * vectors(); ++v) {
       project(v);
-      search_.envelope(0.7F * t, 1.4F * t, envelopes_[v]);
+      search_.envelope(0.8F * t, 1.25F * t, envelopes_[v]);
     }
     if (!(t > 0)) return;
     alignas(64) float scales[trials], f[trials];
-    for (int k = 0; k < trials; ++k) scales[k] = t / (0.72F + 0.0444F * static_cast<float>(k));
+    for (int k = 0; k < trials; ++k) scales[k] = t / (0.82F + 0.0267F * static_cast<float>(k));
     scores(g, scales, f);
     t_[g] = refit(g, scales[least_of(f)]);
   }
