@@ -2,79 +2,62 @@
 
 #include "base/errors.h"
 #include "base/output_file.h"
-#include "gguf/writer.h"
-#include "kernels/kernels.h"
+#include "convert/encode.h"
+#include "gguf/journal.h"
 
 #include <omp.h>
-#include <algorithm>
 #include <filesystem>
-#include <memory>
-#include <vector>
+#include <variant>
 
 namespace coterie::convert {
 
+namespace fs = std::filesystem;
+
 namespace {
 
-constexpr std::int64_t chunk_bytes = 8 << 20;
+constexpr std::int64_t weights_between_releases = 64 << 20;
 
-// One file being written.
-class Output {
- public:
-  Output(const std::string& path, const FilePlan& plan, int threads)
-      : plan_(plan), threads_(threads > 0 ? threads : omp_get_max_threads()), file_(path) {
-    write_keys(plan.keys, file_);
-    for (const PlannedTensor& t : plan.tensors) file_.add_tensor(t.name, t.shape, *t.format);
-    file_.begin_data();
-  }
+void write_key(gguf::Writer& file, const std::string& key, const KeyValue& value) {
+  struct Visitor {
+    gguf::Writer& file;
+    const std::string& key;
+    void operator()(const std::string& v) const { file.add_text(key, v); }
+    void operator()(const std::vector<std::string>& v) const { file.add_texts(key, v); }
+    void operator()(const std::vector<std::int32_t>& v) const { file.add_array<std::int32_t>(key, v); }
+    void operator()(std::uint32_t v) const { file.add<std::uint32_t>(key, v); }
+    void operator()(std::int32_t v) const { file.add<std::int32_t>(key, v); }
+    void operator()(float v) const { file.add<float>(key, v); }
+    void operator()(bool v) const { file.add<bool>(key, v); }
+  };
+  std::visit(Visitor{file, key}, value);
+}
 
-  std::uint64_t bytes() const {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < plan_.tensors.size(); ++i) sum += file_.tensor_bytes(static_cast<int>(i));
-    return sum;
-  }
+void declare(gguf::Writer& file, const FilePlan& plan) {
+  for (const auto& [key, value] : plan.keys) write_key(file, key, value);
+  for (const PlannedTensor& t : plan.tensors) file.add_tensor(t.name, t.shape, *t.format);
+}
 
-  template <class Progress>
-  void write(Progress progress) {
-    for (std::size_t i = 0; i < plan_.tensors.size(); ++i)
-      write_tensor(static_cast<int>(i), plan_.tensors[i], progress);
-  }
-
-  void commit() { file_.commit(); }
-
- private:
-  template <class Progress>
-  void write_tensor(int index, const PlannedTensor& t, Progress progress) {
+// What is not done yet of one file. before_write(weights): those of the chunk that is about to be written.
+template <class BeforeWrite, class Progress>
+void write_data(gguf::Writer& file, const FilePlan& plan, Encoder& encoder, BeforeWrite before_write,
+                Progress progress) {
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
+    const PlannedTensor& t = plan.tensors[i];
+    const int index = static_cast<int>(i);
     const std::int64_t row_bytes = t.format->row_bytes(t.shape[0]), rows = t.rows();
-    const std::int64_t step = std::max<std::int64_t>(1, chunk_bytes / row_bytes);
-    for (std::int64_t first = 0; first < rows; first += step) {
+    const std::int64_t step = Encoder::rows_at_once(t);
+    for (std::int64_t first = static_cast<std::int64_t>(file.done(index)) / row_bytes; first < rows;
+         first += step) {
       const std::int64_t n = std::min(step, rows - first);
-      chunk_.resize(static_cast<std::size_t>(n * row_bytes));
-      encode_rows(t, first, n);
-      file_.write(index, static_cast<std::uint64_t>(first * row_bytes), chunk_);
-      progress(chunk_.size());
+      const std::span<const std::byte> bytes = encoder.encode(t, first, n);
+      before_write(n * t.shape[0]);
+      file.write(index, static_cast<std::uint64_t>(first * row_bytes), bytes);
+      progress(bytes.size());
     }
   }
+}
 
-  // Nothing throws among the threads: shapes and types have been checked, buffers are there.
-  void encode_rows(const PlannedTensor& t, std::int64_t first, std::int64_t n) {
-    const std::int64_t columns = t.shape[0], row_bytes = t.format->row_bytes(columns);
-    const int threads = n * columns > 1 << 18 ? threads_ : 1;  // a team costs more than a small tensor
-    row_of_thread_.resize(static_cast<std::size_t>(threads));
-    for (std::vector<float>& row : row_of_thread_) row.resize(static_cast<std::size_t>(columns));
-#pragma omp parallel for schedule(dynamic, 16) num_threads(threads)
-    for (std::int64_t i = 0; i < n; ++i) {
-      float* row = row_of_thread_[static_cast<std::size_t>(omp_get_thread_num())].data();
-      t.source.row(first + i, row);
-      kernels().encode[t.format->index](row, nullptr, columns, chunk_.data() + i * row_bytes);
-    }
-  }
-
-  const FilePlan& plan_;
-  const int threads_;
-  gguf::Writer file_;
-  std::vector<std::byte> chunk_;
-  std::vector<std::vector<float>> row_of_thread_;
-};
+int threads_of(int wanted) { return wanted > 0 ? wanted : omp_get_max_threads(); }
 
 }  // namespace
 
@@ -83,35 +66,89 @@ std::string mtp_path(const std::string& path) {
   return path.ends_with(end) ? path.substr(0, path.size() - end.size()) + ".mtp" + end : path + ".mtp" + end;
 }
 
-bool convert(const ConvertOptions& options) {
-  const bool with_mtp = options.mtp == Mtp::separate;
-  check_target(options.to);
-  if (with_mtp) check_target(mtp_path(options.to));
-  const SafeTensors checkpoint(options.from);
-  const Plan plan = make_plan(options.from, checkpoint, *options.type);
-  if (options.note)
-    for (const std::string& line : plan.notes) options.note(line);
+std::string journal_path(const std::string& path) { return path + ".journal"; }
 
-  std::vector<std::unique_ptr<Output>> files;
-  if (plan.mtp && with_mtp)
-    files.push_back(std::make_unique<Output>(mtp_path(options.to), *plan.mtp, options.threads));
-  files.push_back(std::make_unique<Output>(options.to, plan.model, options.threads));
-
-  std::uint64_t done = 0, total = 0;
-  for (const auto& file : files) total += file->bytes();
-  for (const auto& file : files)
-    file->write([&](std::uint64_t bytes) {
-      checkpoint.check_io();
-      done += bytes;
-      if (options.progress) options.progress(done, total);
-    });
-  for (const auto& file : files) file->commit();
-  return files.size() > 1;
+Conversion::Conversion(const ConvertOptions& options) : options_(options), checkpoint_(options.from) {
+  plan_ = make_plan(options_.from, checkpoint_, options_.types, options_.mtp);
+  if (plan_.mtp) add_file(mtp_path(options_.to), *plan_.mtp);
+  add_file(options_.to, plan_.model);
+  note_missing_importance();
 }
 
+// One or two bits per weight: without knowing which weights matter, little is left.
+void Conversion::note_missing_importance() {
+  std::size_t n = 0;
+  for (const File& file : files_)
+    for (const PlannedTensor& t : file.plan->tensors) {
+      const std::string_view format = t.format->name;
+      const bool known = options_.importance != nullptr && options_.importance->has(t.name);
+      n += !known && (format.starts_with("IQ1") || format.starts_with("IQ2")) ? 1 : 0;
+    }
+  if (n > 0)
+    plan_.notes.push_back(std::to_string(n) +
+                          " tensors of one or two bits have no importance matrix, expect poor answers");
+}
+
+void Conversion::add_file(const std::string& path, const FilePlan& plan) {
+  auto writer = std::make_unique<gguf::Writer>(path, options_.split_bytes);
+  declare(*writer, plan);
+  writer->lay_out();
+  for (const std::string& part : writer->paths()) check_target(part);
+  files_.push_back({&plan, std::move(writer)});
+}
+
+// The metadata of the files, which a journal compares too, say the rest: keys, tensors, types, places.
+gguf::Work Conversion::work() const {
+  static constexpr const char* mtp_names[] = {"separate", "inline", "none"};
+  gguf::Work work;
+  work.options = {{"version", options_.version}, {"--mtp", mtp_names[static_cast<int>(options_.mtp)]}};
+  work.options.insert(work.options.end(), options_.types.facts.begin(), options_.types.facts.end());
+  if (options_.split_bytes > 0) work.options.emplace_back("--split", std::to_string(options_.split_bytes));
+  if (options_.importance != nullptr)
+    work.options.emplace_back("--imatrix", gguf::describe_source(options_.importance->path()).second);
+  for (const char* name :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"})
+    if (const fs::path path = fs::path(options_.from) / name; fs::exists(path))
+      work.source.push_back(gguf::describe_source(path.string()));
+  for (const std::string& path : checkpoint_.files()) work.source.push_back(gguf::describe_source(path));
+  return work;
+}
+
+void Conversion::run() {
+  std::vector<gguf::Writer*> writers;
+  for (const File& file : files_) writers.push_back(file.writer.get());
+  gguf::Journal journal(journal_path(options_.to), work(), writers, options_.journal);
+
+  std::uint64_t total = 0, done = journal.resumed_bytes();
+  for (const gguf::Writer* writer : writers) total += writer->data_bytes();
+  std::int64_t unreleased = 0;
+  // Bytes made of a page that could not be read must never be written, since they would count as done.
+  const auto before_write = [&](std::int64_t weights) {
+    checkpoint_.check_io();
+    unreleased += weights;
+    if (unreleased < weights_between_releases) return;
+    checkpoint_.release();
+    unreleased = 0;
+  };
+  const auto progress = [&](std::uint64_t bytes) {
+    done += bytes;
+    if (options_.progress) options_.progress(done, total);
+  };
+  Encoder encoder(threads_of(options_.threads), options_.importance);
+  journal.run([&] {
+    for (const File& file : files_) write_data(*file.writer, *file.plan, encoder, before_write, progress);
+  });
+}
+
+void convert(const ConvertOptions& options) { Conversion(options).run(); }
+
 void write_file(const std::string& path, const FilePlan& plan) {
-  Output file(path, plan, 0);
-  file.write([](std::uint64_t) {});
+  gguf::Writer file(path);
+  declare(file, plan);
+  file.begin_data();
+  Encoder encoder(threads_of(0), nullptr);
+  write_data(
+      file, plan, encoder, [](std::int64_t) {}, [](std::uint64_t) {});
   file.commit();
 }
 

@@ -6,35 +6,71 @@
 // block_count counting its layers too and nextn_predict_layers saying how many they are) and none of the
 // tokenizer; its tensors are those of an ordinary layer, blk.N.*, and blk.N.nextn.*: eh_proj, enorm, hnorm,
 // embed_tokens, shared_head_norm, shared_head_head.
+//
+// A journal beside the file (OUT.gguf.journal, gguf/journal.h) lets the same conversion go on where it was stopped.
 #pragma once
 
 #include "convert/plan.h"
+#include "gguf/writer.h"
+#include "quantize/imatrix.h"
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace coterie::convert {
-
-enum class Mtp { separate, none };
 
 struct ConvertOptions {
   std::string from;  // a folder
   std::string to;    // a .gguf file
-  const FileType* type = nullptr;
+  TypeChoice types;
   Mtp mtp = Mtp::separate;
-  int threads = 0;                                                        // 0: one per CPU
-  std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes written; may be empty
-  std::function<void(const std::string& line)> note;                      // may be empty
+  const quantize::ImportanceMatrix* importance = nullptr;  // which weights matter to the encoders
+  std::uint64_t split_bytes = 0;                           // most bytes per file; 0: no split
+  int threads = 0;                                         // 0: one per CPU
+  std::string version;                                     // of the program: work goes on under the same only
+  gguf::JournalOptions journal;
+  std::function<void(std::uint64_t done, std::uint64_t total)>
+      progress;  // bytes written; may be empty, may throw
 };
 
 std::string mtp_path(const std::string& path);
+std::string journal_path(const std::string& path);
 
-// Throws FileError or ModelError (the checkpoint), DiskFullError or Error (the output). On any fault neither
-// file appears.
-bool convert(const ConvertOptions& options);  // true: there is a file of multi-token-prediction layers too
+class Conversion {
+ public:
+  // Decides and checks everything before any work starts. Throws FileError or ModelError (the checkpoint), UsageError (the
+  // target, the number of parts).
+  explicit Conversion(const ConvertOptions& options);
 
-// One planned file. The checkpoint that the plan was made of must still be open.
+  struct File {
+    const FilePlan* plan;
+    std::unique_ptr<gguf::Writer> writer;  // laid out
+  };
+  const std::vector<File>& files() const { return files_; }
+  const std::vector<std::string>& notes() const { return plan_.notes; }  // for the user
+
+  // Writes all files, or goes on with them. Throws FileError (the checkpoint fails meanwhile), ModelError (a weight is no
+  // finite number), DiskFullError or Error (the output), and what gguf::Journal throws. No file has appeared then, and what is
+  // done stays for the next run.
+  void run();
+
+ private:
+  void add_file(const std::string& path, const FilePlan& plan);
+  void note_missing_importance();
+  gguf::Work work() const;
+
+  ConvertOptions options_;
+  SafeTensors checkpoint_;
+  Plan plan_;
+  std::vector<File> files_;
+};
+
+void convert(const ConvertOptions& options);
+
+// One planned file, without a journal. The checkpoint that the plan was made of must still be open.
 void write_file(const std::string& path, const FilePlan& plan);
 
 }  // namespace coterie::convert

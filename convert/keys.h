@@ -28,7 +28,7 @@ struct KeySources {
   std::string folder;
   ParameterCount parameters;
   std::uint32_t file_type;  // general.file_type
-  bool mtp;                 // the file of the multi-token-prediction layers
+  bool mtp;                 // the file has the multi-token-prediction layers
 };
 
 // Everything but the tokenizer.

@@ -5,8 +5,9 @@
 #include "convert/architecture.h"
 #include "convert/hf_tokenizer.h"
 #include "convert/json_text.h"
+#include "kernels/kernels.h"
+#include "quantize/fallback.h"
 
-#include <strings.h>
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -123,15 +124,21 @@ std::int64_t PlannedTensor::rows() const {
   return n;
 }
 
+std::uint64_t PlannedTensor::bytes() const {
+  return static_cast<std::uint64_t>(rows() * format->row_bytes(shape[0]));
+}
+
 namespace {
 
 class Planner {
  public:
-  Planner(const HfConfig& config, const SafeTensors& checkpoint, const FormatInfo& format)
-      : c_(config), checkpoint_(checkpoint), format_(format) {}
+  Planner(const HfConfig& config, const SafeTensors& checkpoint, Mtp mtp)
+      : c_(config), checkpoint_(checkpoint), mtp_(mtp) {}
 
   Plan run() {
-    if (check_tensors(c_, checkpoint_)) plan_.mtp.emplace();
+    const bool has_mtp = check_tensors(c_, checkpoint_);
+    if (has_mtp && mtp_ == Mtp::separate) plan_.mtp.emplace();
+    plan_.inline_mtp = has_mtp && mtp_ == Mtp::inline_;
     if (c_.scaling.type == "llama3") add_rope_factors();
     std::vector<const SafeTensor*> order;
     for (const SafeTensor& t : checkpoint_.tensors()) order.push_back(&t);
@@ -193,20 +200,20 @@ class Planner {
     place(std::move(t), is_layered(rule) && layer >= c_.layers);
   }
 
-  // What llama.cpp keeps in F32 whatever the type: vectors, norms, the router, and what is no weight.
-  const FormatInfo& format_of(const PlannedTensor& t) {
-    const bool exact = t.shape.size() == 1 || t.name.ends_with("_norm.weight") ||
-                       t.name.ends_with(".ffn_gate_inp.weight") || !t.name.ends_with(".weight");
-    if (exact) return *find_format("F32");
-    if (t.shape[0] % format_.block_size == 0) return format_;
-    plan_.notes.push_back(t.name + ": rows of " + std::to_string(t.shape[0]) + " are no whole " +
-                          format_.name + " blocks, written as F16");
-    return *find_format("F16");
+  void place(PlannedTensor t, bool mtp) {
+    t.exact = t.shape.size() == 1 || t.name.ends_with("_norm.weight") ||
+              t.name.ends_with(".ffn_gate_inp.weight") || !t.name.ends_with(".weight");
+    t.format = &source_format(t);
+    if (mtp && mtp_ == Mtp::none) return;
+    (mtp && mtp_ == Mtp::separate ? *plan_.mtp : plan_.model).tensors.push_back(std::move(t));
   }
 
-  void place(PlannedTensor t, bool mtp) {
-    t.format = &format_of(t);
-    (mtp ? *plan_.mtp : plan_.model).tensors.push_back(std::move(t));
+  // FP8 with its scales has no more than BF16's precision.
+  const FormatInfo& source_format(const PlannedTensor& t) const {
+    if (t.exact || t.source.parts.empty()) return *find_format("F32");
+    const Dtype dtype = t.source.parts.front().values->dtype;
+    if (dtype == Dtype::F32 || dtype == Dtype::F64) return *find_format("F32");
+    return *find_format(dtype == Dtype::F16 ? "F16" : "BF16");
   }
 
   // Llama 3.1's stretching of slow rotations, as divisors of the frequencies. In float32, step by step, as
@@ -238,7 +245,7 @@ class Planner {
 
   const HfConfig& c_;
   const SafeTensors& checkpoint_;
-  const FormatInfo& format_;
+  const Mtp mtp_;
   Plan plan_;
   std::map<std::int64_t, Stack> stacks_;
 };
@@ -261,30 +268,88 @@ ParameterCount count_parameters(const FilePlan& file) {
   return count;
 }
 
+// The formats chosen, or what their rows allow instead; a note per kind of fallback, not per tensor.
+void apply(const TypeChoice& types, const HfConfig& config, FilePlan& file, std::vector<std::string>& notes) {
+  const std::vector<const FormatInfo*> wanted = types.formats(config, file.tensors);
+  std::map<std::string, std::pair<std::string, int>> fallbacks;  // what happens -> the first tensor, how many
+  for (std::size_t i = 0; i < file.tensors.size(); ++i) {
+    PlannedTensor& t = file.tensors[i];
+    if (t.exact) continue;
+    t.format = &quantize::format_for_rows(*wanted[i], t.shape[0]);
+    if (kernels().encode[t.format->index] == nullptr)
+      throw UsageError("tensor " + t.name + ": " + t.format->name + " cannot be written yet");
+    if (t.format == wanted[i]) continue;
+    const std::string what = "rows of " + std::to_string(t.shape[0]) + " are no whole " + wanted[i]->name +
+                             " blocks, written as " + t.format->name;
+    auto& [first, count] = fallbacks[what];
+    if (count++ == 0) first = t.name;
+  }
+  for (const auto& [what, seen] : fallbacks)
+    notes.push_back(
+        (seen.second == 1 ? seen.first : std::to_string(seen.second) + " tensors, as " + seen.first) + ": " +
+        what);
+}
+
 }  // namespace
 
-std::span<const FileType> file_types() {
-  static constexpr FileType types[] = {{"F32", 0}, {"F16", 1}, {"Q8_0", 7}, {"BF16", 32}};
+static std::uint32_t file_type_of(const FilePlan& file) {
+  std::map<const FormatInfo*, std::int64_t> weights;
+  for (const PlannedTensor& t : file.tensors) weights[t.format] += t.shape[0] * t.rows();
+  const auto fewer = [](const auto& a, const auto& b) {
+    return std::pair(a.second, a.first->index) < std::pair(b.second, b.first->index);
+  };
+  return quantize::file_type_of(*std::max_element(weights.begin(), weights.end(), fewer)->first);
+}
+
+TypeChoice one_type(const FormatInfo& format) {
+  TypeChoice types;
+  types.facts = {{"--type", format.name}};
+  types.file_type = quantize::file_type_of(format);
+  types.formats = [&format](const HfConfig&, std::span<const PlannedTensor> tensors) {
+    return std::vector<const FormatInfo*>(tensors.size(), &format);
+  };
   return types;
 }
 
-const FileType* find_file_type(const std::string& name) {
-  for (const FileType& type : file_types())
-    if (strcasecmp(type.name, name.c_str()) == 0) return &type;
-  return nullptr;
+TypeChoice types_of(const quantize::Wish& wish, gguf::Facts facts) {
+  TypeChoice types;
+  types.facts = std::move(facts);
+  if (wish.recipe == nullptr) types.file_type = wish.type.file_type();
+  types.formats = [wish](const HfConfig& c, std::span<const PlannedTensor> tensors) {
+    const bool latent = c.kv_lora > 0;
+    const quantize::ModelFacts model{c.architecture->gguf_name, static_cast<int>(c.layers),
+                                     static_cast<int>(c.experts),
+                                     static_cast<int>(c.heads / (latent ? 1 : c.kv_heads))};
+    std::vector<quantize::Candidate> candidates;
+    for (const PlannedTensor& t : tensors) {
+      candidates.push_back({t.name, {1, 1, 1, 1}, static_cast<int>(t.shape.size()), t.format});
+      std::copy(t.shape.begin(), t.shape.end(), candidates.back().shape.begin());
+    }
+    std::vector<const FormatInfo*> formats;
+    for (const quantize::Choice& choice : quantize::choose_formats(model, candidates, wish))
+      formats.push_back(choice.wanted);
+    return formats;
+  };
+  return types;
 }
 
-Plan plan_tensors(const HfConfig& config, const SafeTensors& checkpoint, const FileType& type) {
-  return Planner(config, checkpoint, *find_format(type.name)).run();
+Plan plan_tensors(const HfConfig& config, const SafeTensors& checkpoint, const TypeChoice& types, Mtp mtp) {
+  Plan plan = Planner(config, checkpoint, mtp).run();
+  apply(types, config, plan.model, plan.notes);
+  if (plan.mtp) apply(types, config, *plan.mtp, plan.notes);
+  return plan;
 }
 
-Plan make_plan(const std::string& folder, const SafeTensors& checkpoint, const FileType& type) {
+Plan make_plan(const std::string& folder, const SafeTensors& checkpoint, const TypeChoice& types, Mtp mtp) {
   const HfConfig config = read_hf_config(folder);
-  Plan plan = plan_tensors(config, checkpoint, type);
-  plan.model.keys = model_keys({config, folder, count_parameters(plan.model), type.number, false});
+  Plan plan = plan_tensors(config, checkpoint, types, mtp);
+  plan.model.keys = model_keys({config, folder, count_parameters(plan.model),
+                                types.file_type.value_or(file_type_of(plan.model)), plan.inline_mtp});
   add_tokenizer_keys(config, read_hf_vocabulary(folder), plan.model.keys);
   add_template_key(folder, plan.model.keys);
-  if (plan.mtp) plan.mtp->keys = model_keys({config, folder, count_parameters(*plan.mtp), type.number, true});
+  if (plan.mtp)
+    plan.mtp->keys = model_keys({config, folder, count_parameters(*plan.mtp),
+                                 types.file_type.value_or(file_type_of(*plan.mtp)), true});
   return plan;
 }
 

@@ -312,6 +312,16 @@ void SafeTensors::check_io() const {
   for (const auto& file : files_) file->check();
 }
 
+void SafeTensors::release() const {
+  for (const auto& file : files_) file->release();
+}
+
+std::vector<std::string> SafeTensors::files() const {
+  std::vector<std::string> paths;
+  for (const auto& file : files_) paths.push_back(file->path());
+  return paths;
+}
+
 bool is_float(Dtype dtype) { return info_of(dtype).decode != nullptr; }
 
 void to_float(const SafeTensor& t, std::int64_t first, std::int64_t n, float* out) {

@@ -42,6 +42,8 @@ class SafeTensors {
   const SafeTensor* find(const std::string& name) const;
   const SafeTensor& get(const std::string& name) const;  // throws ModelError when absent
   void check_io() const;  // throws FileError once a page of a mapping could not be read
+  void release() const;   // what has been read so far counts no longer as this process's memory
+  std::vector<std::string> files() const;  // paths, in name order
 
  private:
   void open_shard(const std::string& path);

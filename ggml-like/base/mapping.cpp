@@ -140,6 +140,11 @@ bool MappedFile::failed() const {
          st.st_mtim.tv_sec != modified_.tv_sec || st.st_mtim.tv_nsec != modified_.tv_nsec;
 }
 
+void MappedFile::release() const {
+  // After a lost page zeros of our own lie here, which stay as they are: the failure has been noted.
+  if (!bytes_.empty()) madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_DONTNEED);
+}
+
 void MappedFile::check() const {
   if (failed_.load(std::memory_order_relaxed))
     throw FileError(path_ + ": a page could not be read: the file was truncated, or its disk failed");

@@ -28,6 +28,8 @@ class MappedFile {
   bool failed()
       const;  // a page could not be read, or the file's size or time of change is no longer what it was
   void check() const;  // throws FileError saying which
+  // Pages in use so far count no longer as this process's memory; one that is asked for again is read again.
+  void release() const;
 
  private:
   std::string path_;

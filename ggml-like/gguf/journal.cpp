@@ -145,12 +145,16 @@ Journal::Journal(const std::string& path, const Work& work, const std::vector<Wr
 Journal::~Journal() {
   for (Writer* file : files_) file->journal_ = nullptr;
   if (committed_) return;
+  flush_or_lose();
+  leave();
+}
+
+void Journal::flush_or_lose() {
   try {
     flush();
   } catch (const Error&) {
     // What could not be recorded is done again next time; whoever ended the work has said why.
   }
-  leave();
 }
 
 // Where nothing is done, nothing stays.
@@ -377,7 +381,18 @@ void Journal::commit() {
   for (Writer* file : files_) file->commit();
   committed_ = true;
   if (unlink(path_.c_str()) != 0) fail(path_, "cannot be removed");
-  sync_folder_of(path_);
+}
+
+void Journal::run(const std::function<void()>& work) {
+  try {
+    work();
+    commit();
+  } catch (const Error& e) {
+    flush_or_lose();
+    if (nothing_done_ || committed_) throw;
+    throw Error(std::string(e.what()) + "; what is done is kept, the same command goes on from there",
+                e.exit_code());
+  }
 }
 
 }  // namespace coterie::gguf

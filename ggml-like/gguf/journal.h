@@ -1,8 +1,8 @@
 // A journal beside the files being written, so that work of hours survives a killed process, a full disk and Ctrl-C.
 //
 //   Journal journal(path + ".journal", work, {&file, ..}, {});   // the Writers' keys and tensors are complete
-//   file.write(tensor, file.done(tensor), bytes) ..              // every range, once written, is recorded
-//   journal.commit();                                            // the files appear, the journal goes
+//   journal.run([&] { file.write(tensor, file.done(tensor), bytes) .. });   // every range, once written, is recorded
+//                                                   // at the end the files appear, and the journal goes
 //
 // One journal serves all files of a work. Its header says what the work is: the options, the source, and a hash of the
 // metadata of every file, which name every key and every tensor with its type and place. A record says that a range of a
@@ -62,6 +62,8 @@ class Journal {
 
   std::uint64_t resumed_bytes() const;  // of tensor data, found done
   void commit();                        // in place of the files' own
+  // Does the work and commits. An Error of either says how to go on, where something is kept to go on with.
+  void run(const std::function<void()>& work);
 
  private:
   friend class Writer;
@@ -87,6 +89,7 @@ class Journal {
   void open_parts();
   void record(const Writer& file, int tensor, std::uint64_t offset, std::span<const std::byte> bytes);
   void flush();
+  void flush_or_lose();
   void append(std::span<const std::byte> bytes);
   std::uint64_t check_of(const Record& r) const;
   bool names_a_range(const Record& r) const;

@@ -1,46 +1,151 @@
-// coterie convert HF_DIR OUT.gguf [--type TYPE] [--mtp separate|none] [--threads N]
+// coterie convert HF_DIR OUT.gguf [--type TYPE] [--mtp separate|inline|none] [--split SIZE] [--dry-run] ...
 #include "convert/convert.h"
+
 #include "base/errors.h"
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/terminal.h"
+#include "cli/version.h"
+#include "quantize/recipe.h"
+
+#include <nlohmann/json.hpp>
 
 #include <cstdio>
+#include <optional>
 
 namespace coterie::cli {
 
-static int convert_folder(Args& args) {
-  convert::ConvertOptions options;
-  options.from = args.positional("HF_DIR", "folder with config.json, tokenizer.json and .safetensors files");
-  options.to = args.positional("OUT", "the GGUF file to write");
-  const std::string type = args.choice("--type TYPE", {"BF16", "F16", "F32", "Q8_0"}, "of the matrices");
-  const std::string mtp = args.choice("--mtp WHERE", {"separate", "none"},
-                                      "multi-token-prediction layers: to OUT.mtp.gguf, or nowhere");
-  options.threads = static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "0: one per CPU"));
-  args.finish();
+namespace {
 
-  options.type = convert::find_file_type(type);
-  options.mtp = mtp == "none" ? convert::Mtp::none : convert::Mtp::separate;
-  const std::string beside = convert::mtp_path(options.to);
-  bool wrote_mtp = false;
-  {
-    const Interrupt interrupt;
-    Progress progress;
-    options.progress = interruptible(progress, "converting");
-    options.note = [&](const std::string& line) {
-      progress.clear();
-      std::fprintf(stderr, "note: %s\n", printable(line).c_str());
-    };
-    wrote_mtp = convert::convert(options);
+convert::Mtp find_mtp(const std::string& name) {
+  if (name == "inline") return convert::Mtp::inline_;
+  return name == "none" ? convert::Mtp::none : convert::Mtp::separate;
+}
+
+std::string text_of(const std::vector<std::int64_t>& shape) {
+  std::string text;
+  for (const std::int64_t n : shape) text += (text.empty() ? "" : " x ") + std::to_string(n);
+  return text;
+}
+
+void print_table(const convert::Conversion& conversion) {
+  for (const convert::Conversion::File& file : conversion.files()) {
+    std::int64_t weights = 0;
+    for (const convert::PlannedTensor& t : file.plan->tensors) {
+      std::printf("%-40s %-24s %-7s %14llu\n", printable(t.name).c_str(), text_of(t.shape).c_str(),
+                  t.format->name, static_cast<unsigned long long>(t.bytes()));
+      weights += t.shape[0] * t.rows();
+    }
+    for (const std::string& path : file.writer->paths()) std::printf("%s\n", printable(path).c_str());
+    const std::uint64_t bytes = file.writer->file_bytes();
+    std::printf("  %d tensors, %llu bytes (%s), %.3f bits per weight\n", file.writer->tensor_count(),
+                static_cast<unsigned long long>(bytes), human_bytes(bytes).c_str(),
+                static_cast<double>(file.writer->data_bytes()) * 8 / static_cast<double>(weights));
   }
-  report_written(options.to);
-  if (wrote_mtp) report_written(beside);
+}
+
+void print_json(const convert::Conversion& conversion) {
+  nlohmann::ordered_json out;
+  std::uint64_t total = 0;
+  for (const convert::Conversion::File& file : conversion.files()) {
+    nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
+    for (const convert::PlannedTensor& t : file.plan->tensors)
+      tensors.push_back(
+          {{"name", t.name}, {"type", t.format->name}, {"shape", t.shape}, {"bytes", t.bytes()}});
+    out["files"].push_back(
+        {{"paths", file.writer->paths()}, {"bytes", file.writer->file_bytes()}, {"tensors", tensors}});
+    total += file.writer->file_bytes();
+  }
+  out["bytes"] = total;
+  std::printf("%s\n", out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+}
+
+struct Wanted {
+  std::string from, to, type, mtp, sync_every;
+  std::optional<std::string> split, imatrix, recipe;
+  bool dry_run, json, restart;
+  int threads;
+};
+
+Wanted parse(Args& args) {
+  Wanted w;
+  w.from = args.positional("HF_DIR", "folder with config.json, tokenizer.json and .safetensors files");
+  w.to = args.positional("OUT", "the GGUF file to write");
+  w.type = args.option("--type TYPE", "BF16",
+                       "one type (Q8_0) or a mix (Q4_K_M); a name that is both means the mix");
+  w.recipe =
+      args.maybe("--recipe FILE", "lines 'tensor pattern = type'; the first that matches wins over --type");
+  w.imatrix = args.maybe("--imatrix FILE", "importance matrix: which weights matter");
+  w.mtp = args.choice("--mtp WHERE", {"separate", "inline", "none"},
+                      "multi-token-prediction layers: to OUT.mtp.gguf, to the same file, or nowhere");
+  w.split = args.maybe("--split SIZE", "most bytes per file, as in 48G: OUT-00001-of-00009.gguf and so on");
+  w.dry_run = args.flag("--dry-run", "print every tensor's type and size, write nothing");
+  w.json = args.flag("--json", "print the dry run as one JSON object");
+  w.restart = args.flag("--restart", "begin anew, whatever a stopped run has left");
+  w.sync_every = args.option("--sync-every SIZE", "256MiB", "most data that a crash may cost");
+  w.threads = static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "0: one per CPU"));
+  args.finish();
+  return w;
+}
+
+convert::TypeChoice find_types(const Wanted& w, const std::optional<quantize::Recipe>& recipe) {
+  quantize::Wish wish;
+  wish.type = quantize::find_type(w.type, false);
+  wish.importance = w.imatrix.has_value();
+  gguf::Facts facts{{"--type", w.type}};
+  if (recipe) {
+    wish.recipe = &*recipe;
+    facts.emplace_back("--recipe", quantize::text_of(*recipe));
+  }
+  return convert::types_of(wish, facts);
+}
+
+void run(convert::Conversion& conversion) {
+  conversion.run();
+  for (const convert::Conversion::File& file : conversion.files())
+    for (const std::string& path : file.writer->paths()) report_written(path);
+}
+
+int convert_folder(Args& args) {
+  const Wanted w = parse(args);
+  convert::ConvertOptions options;
+  options.from = w.from;
+  options.to = w.to;
+  options.mtp = find_mtp(w.mtp);
+  options.threads = w.threads;
+  options.version = version_line();
+  if (w.split) options.split_bytes = std::max<std::uint64_t>(1, parse_size("--split", *w.split));
+  std::optional<quantize::ImportanceMatrix> importance;
+  if (w.imatrix) options.importance = &importance.emplace(*w.imatrix);
+  std::optional<quantize::Recipe> recipe;
+  if (w.recipe) recipe = quantize::read_recipe(*w.recipe);
+  options.types = find_types(w, recipe);
+  options.journal.restart = w.restart;
+  options.journal.batch_bytes = parse_size("--sync-every", w.sync_every);
+
+  const Interrupt interrupt;
+  Progress progress, verifying;
+  options.progress = interruptible(progress, "converting", "interrupted");
+  options.journal.verifying =
+      interruptible(verifying, "checking what is there",
+                    "interrupted; what is done is kept, the same command goes on from there");
+  convert::Conversion conversion(options);
+  for (const std::string& line : conversion.notes())
+    std::fprintf(stderr, "warning: %s\n", printable(line).c_str());
+  if (!w.dry_run)
+    run(conversion);
+  else
+    (w.json ? print_json : print_table)(conversion);
   return 0;
 }
 
-const Command convert_command{"convert", "make a GGUF file of a Hugging Face folder (safetensors)",
-                              convert_folder,
-                              "coterie convert DeepSeek-R1 r1.gguf --type Q8_0\n"
-                              "coterie convert DeepSeek-V2-Lite v2-lite.gguf --mtp none"};
+}  // namespace
+
+const Command convert_command{
+    "convert", "make a GGUF file of a Hugging Face folder (safetensors)", convert_folder,
+    "coterie convert DeepSeek-R1 r1.gguf --type Q8_0\n"
+    "coterie convert DeepSeek-R1 r1.gguf --type IQ2_XS --imatrix r1.imatrix.gguf --split 48G\n"
+    "coterie convert DeepSeek-R1 r1.gguf --type Q4_K --dry-run\n"
+    "coterie convert DeepSeek-V2-Lite v2-lite.gguf --mtp none"};
 
 }  // namespace coterie::cli

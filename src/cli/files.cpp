@@ -5,8 +5,10 @@
 #include "base/output_file.h"
 #include "cli/terminal.h"
 
+#include <strings.h>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -90,6 +92,20 @@ std::string human_bytes(std::uint64_t bytes) {
       return text;
     }
   return std::to_string(bytes) + " B";
+}
+
+std::uint64_t parse_size(const std::string& option, const std::string& text) {
+  constexpr std::pair<const char*, double> units[] = {
+      {"", 1},         {"B", 1},        {"K", 1e3},      {"KB", 1e3},    {"M", 1e6},
+      {"MB", 1e6},     {"G", 1e9},      {"GB", 1e9},     {"T", 1e12},    {"TB", 1e12},
+      {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+  char* end = nullptr;
+  const bool digit = !text.empty() && text[0] >= '0' && text[0] <= '9';
+  const double number = digit ? std::strtod(text.c_str(), &end) : -1;
+  for (const auto& [unit, size] : units)
+    if (digit && strcasecmp(unit, end) == 0 && number * size < 0x1p62)
+      return static_cast<std::uint64_t>(number * size);
+  throw UsageError(option + ": found " + printable(text) + ", expected bytes, as in 48G, 192GB or 180GiB");
 }
 
 }  // namespace coterie::cli

@@ -26,4 +26,7 @@ void write_text(const std::string& path, const std::string& text);
 void report_written(const std::string& path);  // one line on stderr: name and size
 std::string human_bytes(std::uint64_t bytes);  // "1.83 GiB"
 
+// "48G", "192GB" (10^9), "180GiB" (2^30), "1.5T", plain bytes. Throws UsageError naming the option.
+std::uint64_t parse_size(const std::string& option, const std::string& text);
+
 }  // namespace coterie::cli

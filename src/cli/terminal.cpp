@@ -1,13 +1,16 @@
 #include "cli/terminal.h"
 
 #include "base/errors.h"
+#include "cli/files.h"
 
 #include <unistd.h>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 namespace coterie::cli {
 
@@ -68,7 +71,9 @@ Interrupt::~Interrupt() { --interrupts_alive; }
 bool Interrupt::requested() { return interrupted; }
 
 void Progress::show(double fraction, const std::string& what) {
-  if (!is_terminal(stderr) || (shown_ && fraction - last_ < 0.01 && fraction < 1)) return;
+  const auto now = std::chrono::steady_clock::now();
+  const bool soon = fraction - last_ < 0.01 && now - last_time_ < std::chrono::milliseconds(500);
+  if (!is_terminal(stderr) || (shown_ && soon && fraction < 1)) return;
   constexpr int width = 30;
   std::string bar(static_cast<std::size_t>(width), '.');
   std::fill_n(bar.begin(), static_cast<int>(fraction * width), '=');
@@ -76,6 +81,7 @@ void Progress::show(double fraction, const std::string& what) {
   std::fflush(stderr);
   shown_ = true;
   last_ = fraction;
+  last_time_ = now;
 }
 
 void Progress::clear() {
@@ -83,11 +89,56 @@ void Progress::clear() {
   shown_ = false;
 }
 
+namespace {
+
+// Bytes over time, from the first call on: what was done before it was not done by us.
+class Meter {
+ public:
+  std::string text(std::uint64_t done, std::uint64_t total) {
+    if (!first_) {
+      first_ = done;
+      start_ = std::chrono::steady_clock::now();
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    std::string text = human_bytes(done) + " of " + human_bytes(total);
+    if (done <= *first_ || seconds < 1) return text;
+    const double rate = static_cast<double>(done - *first_) / seconds;
+    return text + ", " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s, " +
+           duration(static_cast<double>(total - done) / rate) + " left";
+  }
+
+ private:
+  static std::string duration(double seconds) {
+    char text[32];
+    const auto n = static_cast<long long>(seconds);
+    if (n < 60)
+      std::snprintf(text, sizeof text, "%lld s", n);
+    else if (n < 3600)
+      std::snprintf(text, sizeof text, "%lld min", n / 60);
+    else
+      std::snprintf(text, sizeof text, "%lld h %02lld min", n / 3600, n / 60 % 60);
+    return text;
+  }
+
+  std::optional<std::uint64_t> first_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace
+
 std::function<void(std::uint64_t done, std::uint64_t total)> interruptible(Progress& progress,
-                                                                           const char* what) {
-  return [&progress, what](std::uint64_t done, std::uint64_t total) {
-    if (Interrupt::requested()) throw Error("interrupted, nothing written", 130);
-    progress.show(static_cast<double>(done) / static_cast<double>(total), what);
+                                                                           const char* what,
+                                                                           const char* when_interrupted) {
+  return [&progress, what, when_interrupted, meter = Meter(), logged = std::chrono::steady_clock::now()](
+             std::uint64_t done, std::uint64_t total) mutable {
+    if (Interrupt::requested()) throw Error(when_interrupted, 130);
+    const double fraction = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);
+    const std::string text = std::string(what) + ": " + meter.text(done, total);
+    progress.show(fraction, text);
+    const auto now = std::chrono::steady_clock::now();
+    if (is_terminal(stderr) || now - logged < std::chrono::minutes(1)) return;
+    std::fprintf(stderr, "%s (%d %%)\n", text.c_str(), static_cast<int>(fraction * 100));
+    logged = now;
   };
 }
 

@@ -2,6 +2,7 @@
 // full disks.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -49,12 +50,13 @@ class Progress {
  private:
   bool shown_ = false;
   double last_ = -1;
+  std::chrono::steady_clock::time_point last_time_;
 };
 
-// Shows how far a work of known size is; throws Error with exit code 130 once the user has pressed Ctrl-C. For work that
-// leaves nothing behind when it is ended so.
-std::function<void(std::uint64_t done, std::uint64_t total)> interruptible(Progress& progress,
-                                                                           const char* what);
+// Shows how far a work of known size is, how fast, and how long it will take: a bar on a terminal, else a line a minute, so
+// that the log of a long run has some. Throws Error with exit code 130 and that message once the user has pressed Ctrl-C.
+std::function<void(std::uint64_t done, std::uint64_t total)> interruptible(
+    Progress& progress, const char* what, const char* when_interrupted = "interrupted, nothing written");
 
 void flush_stdout();  // remembers why it failed, for check_stdout()
 // Flushes stdout; throws DiskFullError or Error when something written there was lost.

@@ -113,7 +113,7 @@ Checked verify_safetensors(const std::string& path, bool model) {
     if (!is_folder(path))
       throw ModelError(
           path + ": one .safetensors file is no model: expected a folder with config.json and a tokenizer");
-    convert::make_plan(path, files, *convert::find_file_type("BF16"));
+    convert::make_plan(path, files, convert::one_type(*find_format("BF16")));
     const text::Tokenizer tokenizer(vocabulary_of(path));
     check_template(path, chat_template_of(path));
   }

@@ -4,6 +4,7 @@
 #include "base/errors.h"
 #include "base/half.h"
 #include "gguf/reader.h"
+#include "tests/convert/checkpoint.h"
 #include "tests/convert/has.h"
 #include "tests/convert/manifest.h"
 #include "tests/support/golden.h"
@@ -25,14 +26,39 @@ namespace fs = std::filesystem;
 using test::has;
 using test::ScratchDir;
 
-void run(const std::string& model, const std::string& to, const char* type, Mtp mtp = Mtp::separate) {
+ConvertOptions options_for(const std::string& model, const std::string& to, const char* type) {
   ConvertOptions options;
   options.from = test::golden("models/" + model);
   options.to = to;
-  options.type = find_file_type(type);
+  options.types = one_type(*find_format(std::string_view(type)));
+  return options;
+}
+
+void run(const std::string& model, const std::string& to, const char* type, Mtp mtp = Mtp::separate) {
+  ConvertOptions options = options_for(model, to, type);
   options.mtp = mtp;
   convert(options);
 }
+
+// The error of a conversion; empty: there is none.
+std::string failure(const ConvertOptions& options, int code = 0) {
+  try {
+    convert(options);
+    return "";
+  } catch (const Error& e) {
+    if (code != 0) CHECK(e.exit_code() == code);
+    return e.what();
+  }
+}
+
+std::vector<std::string> files_in(const ScratchDir& dir) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(dir.file(""))) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 std::string all(const std::vector<std::string>& lines) {
   std::string text;
@@ -48,7 +74,7 @@ std::vector<float> values(const gguf::TensorInfo& t) {
 
 // What convert() would do, up to the point where a test plants its error.
 Plan plan_of(const std::string& model, const SafeTensors& checkpoint) {
-  return make_plan(test::golden("models/" + model), checkpoint, *find_file_type("BF16"));
+  return make_plan(test::golden("models/" + model), checkpoint, one_type(*find_format("BF16")));
 }
 
 PlannedTensor& tensor(Plan& plan, const std::string& name) {
@@ -219,50 +245,184 @@ TEST_CASE("the multi-token-prediction layer goes to a file of its own, or nowher
   CHECK(std::equal(row.begin(), row.end(), got.begin() + (5 * 256 + 77) * 256));
 }
 
-TEST_CASE("rows that a type's blocks do not fit become F16, with a note") {
+TEST_CASE("rows that a type's blocks do not fit get another type, with a note") {
   if (!has("models/v2-lite")) return;
   const SafeTensors checkpoint(test::golden("models/v2-lite"));
   const HfConfig config = read_hf_config(test::golden("models/v2-lite"));
-  const Plan plan = plan_tensors(config, checkpoint, {"Q4_K", 0});
-  std::size_t halves = 0;
-  for (const PlannedTensor& t : plan.model.tensors) halves += std::string(t.format->name) == "F16";
-  CHECK(halves == plan.notes.size());
-  CHECK(halves > 0);
-  CHECK(plan.notes.front() == "blk.0.attn_k_b.weight: rows of 64 are no whole Q4_K blocks, written as F16");
+  const Plan plan = plan_tensors(config, checkpoint, one_type(*find_format("Q4_K")), Mtp::separate);
+  std::size_t fallbacks = 0;
+  for (const PlannedTensor& t : plan.model.tensors) {
+    const std::string format = t.format->name;
+    CHECK(format == (t.exact ? "F32" : t.shape[0] % 256 == 0 ? "Q4_K" : "Q5_0"));
+    fallbacks += format == "Q5_0" ? 1 : 0;
+  }
+  CHECK(fallbacks > 3);
+  CHECK(plan.notes.size() == 4);  // one per length of rows
+  CHECK(std::ranges::count(plan.notes,
+                           "2 tensors, as blk.1.ffn_down_exps.weight: rows of 96 are no whole Q4_K blocks, "
+                           "written as Q5_0") == 1);
 }
 
-TEST_CASE("a failed conversion leaves what was there before") {
+TEST_CASE("a plan takes the types from a function of all tensors") {
+  if (!has("models/v2-lite")) return;
+  const SafeTensors checkpoint(test::golden("models/v2-lite"));
+  TypeChoice types;
+  types.formats = [](const HfConfig& config, std::span<const PlannedTensor> tensors) {
+    CHECK(config.layers == 3);
+    std::vector<const FormatInfo*> formats;
+    for (const PlannedTensor& t : tensors)
+      formats.push_back(t.name.ends_with("_exps.weight") ? find_format("Q4_0") : t.format);
+    return formats;
+  };
+  for (const PlannedTensor& t :
+       plan_tensors(read_hf_config(test::golden("models/v2-lite")), checkpoint, types, Mtp::none)
+           .model.tensors) {
+    const bool expert = t.name.ends_with("_exps.weight");
+    CHECK(std::string(t.format->name) == (expert ? "Q4_0" : t.exact ? "F32" : "BF16"));
+  }
+}
+
+TEST_CASE(
+    "a conversion that is stopped goes on where it was, whatever its type, and what was there stays till "
+    "then") {
+  if (!has("models/v3-fp8-mtp")) return;
+  const ScratchDir dir, whole;
+  for (const char* type : {"BF16", "Q4_0"}) {
+    run("v3-fp8-mtp", whole.file("model.gguf"), type);
+    const std::string out = dir.file("model.gguf");
+    test::write_file(out, std::as_bytes(std::span("old", 3)));
+    ConvertOptions options = options_for("v3-fp8-mtp", out, type);
+    options.journal.batch_bytes = 100000;
+    std::uint64_t most = 0;
+    for (int runs = 0; runs < 4; ++runs) {
+      int calls = 0;
+      std::uint64_t first = 0;
+      const std::uint64_t before = most;
+      options.progress = [&](std::uint64_t done, std::uint64_t total) {
+        CHECK(done <= total);
+        if (first == 0) first = done;
+        if (++calls == 10) throw Error("stopped", 130);
+        most = done;
+      };
+      CHECK(failure(options) == "stopped; what is done is kept, the same command goes on from there");
+      CHECK(test::read_file(out).size() == 3);
+      CHECK(first > before);  // nothing is done again
+    }
+    options.progress = nullptr;
+    CHECK(failure(options) == "");
+    CHECK(files_in(dir) == files_in(whole));
+    for (const char* name : {"model.gguf", "model.mtp.gguf"})
+      CHECK(test::read_file(dir.file(name)) == test::read_file(whole.file(name)));
+  }
+}
+
+TEST_CASE("a stopped conversion is not mixed with another one") {
+  if (!has("models/v3-fp8-mtp")) return;
+  test::DamagedCheckpoint checkpoint("v3-fp8-mtp");
+  const ScratchDir dir;
+  ConvertOptions options = options_for("v3-fp8-mtp", dir.file("model.gguf"), "BF16");
+  options.from = checkpoint.folder();
+  int calls = 0;
+  options.progress = [&](std::uint64_t, std::uint64_t) {
+    if (++calls == 20) throw Error("stopped", 130);
+  };
+  CHECK(!failure(options).empty());
+  options.progress = nullptr;
+  ConvertOptions other = options;
+  other.types = one_type(*find_format("F16"));
+  CHECK(contains(failure(other, 2), "begun with --type BF16, found F16"));
+  other = options;
+  other.mtp = Mtp::none;
+  CHECK(contains(failure(other, 2), "begun with --mtp separate, found none"));
+  other = options;
+  other.split_bytes = 1 << 20;
+  CHECK(contains(failure(other, 2), "begun with --split nothing, found 1048576"));
+  checkpoint.edit_header([](test::Json& h) { h["__metadata__"]["x"] = "y"; },
+                         "model-00002-of-000003.safetensors");
+  CHECK(contains(failure(options, 3), "model-00002-of-000003.safetensors has changed: begun with"));
+  options.journal.restart = true;
+  CHECK(failure(options) == "");
+  CHECK(files_in(dir) == std::vector<std::string>{"model.gguf", "model.mtp.gguf"});
+}
+
+TEST_CASE("a write that fails leaves what was there before, and what is done") {
   if (!has("models/v3-fp8-mtp")) return;
   const ScratchDir dir;
   const std::string out = dir.file("model.gguf");
-  const std::byte old[] = {std::byte{'o'}, std::byte{'l'}, std::byte{'d'}};
-  test::write_file(out, old);
-  ConvertOptions options;
-  options.from = test::golden("models/v3-fp8-mtp");
-  options.to = out;
-  options.type = find_file_type("BF16");
-  int calls = 0;
-  options.progress = [&](std::uint64_t done, std::uint64_t total) {
-    CHECK(done <= total);
-    if (++calls == 40) throw Error("interrupted", 130);
-  };
-  CHECK_THROWS_AS(convert(options), Error);
-  CHECK(test::read_file(out).size() == 3);
-  CHECK(std::distance(fs::directory_iterator(fs::path(out).parent_path()), fs::directory_iterator()) == 1);
-
+  test::write_file(out, std::as_bytes(std::span("old", 3)));
+  const ConvertOptions options = options_for("v3-fp8-mtp", out, "BF16");
   // The file-size limit of the process stands for any write that fails.
-  options.progress = nullptr;
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   rlimit small = before;
   small.rlim_cur = 1 << 20;
   setrlimit(RLIMIT_FSIZE, &small);
-  CHECK_THROWS_AS(convert(options), Error);
+  CHECK(contains(failure(options), "cannot be"));
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   CHECK(test::read_file(out).size() == 3);
-  CHECK(std::distance(fs::directory_iterator(fs::path(out).parent_path()), fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("the multi-token-prediction layer in the model's file is counted and equal to that in its own") {
+  if (!has("models/v3-fp8-mtp")) return;
+  const ScratchDir dir;
+  run("v3-fp8-mtp", dir.file("two.gguf"), "BF16");
+  run("v3-fp8-mtp", dir.file("one.gguf"), "BF16", Mtp::inline_);
+  CHECK(!fs::exists(dir.file("one.mtp.gguf")));
+  const gguf::Reader one(dir.file("one.gguf")), model(dir.file("two.gguf")), mtp(dir.file("two.mtp.gguf"));
+  CHECK(one.integer("deepseek2.block_count", 0, 100) == 3);
+  CHECK(one.integer("deepseek2.nextn_predict_layers", 0, 100) == 1);
+  CHECK(one.has("tokenizer.ggml.tokens"));
+  CHECK(one.tensors().size() == model.tensors().size() + mtp.tensors().size());
+  for (const gguf::Reader* part : {&model, &mtp})
+    for (const gguf::TensorInfo& t : part->tensors()) {
+      const gguf::TensorInfo* same = one.find_tensor(t.name);
+      REQUIRE(same != nullptr);
+      CHECK(std::memcmp(same->data, t.data, t.bytes) == 0);
+    }
+}
+
+TEST_CASE("a split model reads as the whole one, and no part is larger than asked") {
+  if (!has("models/v3-fp8-mtp")) return;
+  const ScratchDir dir, parts;
+  run("v3-fp8-mtp", dir.file("m.gguf"), "BF16", Mtp::none);
+  ConvertOptions options = options_for("v3-fp8-mtp", parts.file("m.gguf"), "BF16");
+  options.mtp = Mtp::none;
+  options.split_bytes = 3 << 20;
+  convert(options);
+  const std::vector<std::string> names = files_in(parts);
+  REQUIRE(names.size() > 2);
+  CHECK(names.front() == "m-00001-of-0000" + std::to_string(names.size()) + ".gguf");
+  for (const std::string& name : names) CHECK(fs::file_size(parts.file(name)) <= options.split_bytes);
+  const gguf::Reader whole(dir.file("m.gguf")), split(parts.file(names.front()));
+  REQUIRE(split.tensors().size() == whole.tensors().size());
+  for (std::size_t i = 0; i < whole.tensors().size(); ++i) {
+    const gguf::TensorInfo &a = whole.tensors()[i], &b = split.tensors()[i];
+    CHECK(a.name == b.name);
+    CHECK(std::equal(a.data, a.data + a.bytes, b.data, b.data + b.bytes));
+  }
+  CHECK(split.integer("split.tensors.count", 0, 1000) == static_cast<std::int64_t>(whole.tensors().size()));
+}
+
+TEST_CASE("block formats refuse a weight that is no number, by the tensor's name") {
+  if (!has("models/r1-distill-llama")) return;
+  const ScratchDir dir;
+  test::DamagedCheckpoint checkpoint("r1-distill-llama");
+  const std::string path = checkpoint.folder() + "/model.safetensors";
+  std::vector<std::byte> bytes = test::read_file(path);
+  std::ptrdiff_t to_end = 0;  // from the tensor's first byte
+  {
+    const SafeTensors opened(path);
+    const std::byte* begin = opened.get("model.layers.1.mlp.up_proj.weight").bytes.data();
+    for (const SafeTensor& t : opened.tensors())
+      to_end = std::max(to_end, t.bytes.data() + t.bytes.size() - begin);
+  }
+  *(bytes.end() - to_end) = *(bytes.end() - to_end + 1) = std::byte{0xff};  // a BF16 NaN
+  test::write_file(path, bytes);
+  ConvertOptions options = options_for("r1-distill-llama", dir.file("m.gguf"), "Q8_0");
+  options.from = checkpoint.folder();
+  CHECK(failure(options, 3).starts_with("tensor blk.1.ffn_up.weight: a weight is no finite number"));
 }
 
 TEST_CASE("a target that is no regular file is refused and stays") {
@@ -288,10 +448,7 @@ TEST_CASE("a full disk is exit code 5 and leaves nothing behind") {
     std::fprintf(stderr, "no full disk here: mounting is not allowed\n");
     return;
   }
-  ConvertOptions options;
-  options.from = test::golden("models/v3-fp8-mtp");
-  options.to = disk + "/model.gguf";
-  options.type = find_file_type("BF16");
+  const ConvertOptions options = options_for("v3-fp8-mtp", disk + "/model.gguf", "BF16");
   int code = 0;
   try {
     convert(options);

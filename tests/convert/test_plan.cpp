@@ -25,7 +25,7 @@ std::string error_of(const std::string& folder) {
   ConvertOptions options;
   options.from = folder;
   options.to = out.file("out.gguf");
-  options.type = find_file_type("BF16");
+  options.types = one_type(*find_format(std::string_view("BF16")));
   std::string error;
   try {
     convert(options);
@@ -220,7 +220,8 @@ TEST_CASE("a tied head is the embedding: nothing is expected, and a copy is left
   DamagedCheckpoint checkpoint("r1-distill-llama");
   checkpoint.edit_json("config.json", [](Json& c) { c["tie_word_embeddings"] = true; });
   const SafeTensors opened(checkpoint.folder());
-  const Plan plan = plan_tensors(read_hf_config(checkpoint.folder()), opened, *find_file_type("F16"));
+  const Plan plan =
+      plan_tensors(read_hf_config(checkpoint.folder()), opened, one_type(*find_format("F16")), Mtp::separate);
   for (const PlannedTensor& t : plan.model.tensors) CHECK(t.name != "output.weight");
   CHECK(plan.model.tensors.size() == 21);
 }

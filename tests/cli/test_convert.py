@@ -1,0 +1,124 @@
+"""coterie convert: the dry run, refusals, and work that is stopped and goes on."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import resume
+import support
+from support import golden, has_golden
+
+
+def model():
+    return golden("models/v3-fp8-mtp" if has_golden("models/v3-fp8-mtp") else "models/v3-yarn")
+
+
+def command(out):
+    return ["convert", model(), out, "--type", "Q8_0", "--split", "3M", "--sync-every", "100K"]
+
+
+class DryRun(support.Case):
+    def test_it_says_what_will_be_written_and_writes_nothing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = folder + "/m.gguf"
+            words = ["convert", model(), out, "--type", "Q6_K", "--split", "3M"]
+            plan = self.ok(*words, "--dry-run", "--json").json()
+            table = self.ok(*words, "--dry-run").out
+            self.assertEqual(os.listdir(folder), [])
+            self.ok(*words)
+            written = sorted(os.path.join(folder, name) for name in os.listdir(folder))
+            self.assertEqual(sorted(path for file in plan["files"] for path in file["paths"]), written)
+            self.assertEqual(plan["bytes"], sum(map(os.path.getsize, written)))
+            for file in plan["files"]:
+                found = self.ok("inspect", file["paths"][0], "--tensors", "--json").json()["tensors"]
+                self.assertEqual([[t["name"], t["format"], t["bytes"]] for t in found],
+                                 [[t["name"], t["type"], t["bytes"]] for t in file["tensors"]])
+                for t in found:
+                    self.assertRegex(table, rf"(?m)^{t['name']} .* {t['format']} +{t['bytes']}$")
+
+    def test_rows_that_do_not_fit_are_warned_of(self):
+        with tempfile.TemporaryDirectory() as folder:
+            result = self.ok("convert", golden("models/v3-yarn"), folder + "/m.gguf", "--type", "Q4_K", "--dry-run")
+            self.assertRegex(result.err, r"(?m)^warning: \d+ tensors, as blk\S+: rows of \d+ are no whole Q4_K blocks")
+
+
+class Refusals(support.Case):
+    def test_wrong_options(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = folder + "/m.gguf"
+            self.assertIn("expected one of", self.usage_error("convert", model(), out, "--type", "Q9_K"))
+            self.assertIn("expected bytes", self.usage_error("convert", model(), out, "--split", "48X"))
+            self.assertEqual(os.listdir(folder), [])
+
+
+class Stopped(support.Case):
+    def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as whole:
+            out = folder + "/out.gguf"
+            self.ok(*command(whole + "/out.gguf"))
+            for delay in (0.02, 0.04, 0.06, 0.1, 0.2):
+                process = subprocess.Popen([support.PROGRAM, *command(out)], env=support.environment(),
+                                           stderr=subprocess.PIPE)
+                time.sleep(delay)
+                process.send_signal(signal.SIGINT)
+                err = process.communicate()[1].decode()
+                if process.returncode == 0:
+                    break
+                self.assertEqual(process.returncode, 130, err)
+                if os.path.exists(out + ".journal"):
+                    self.assertIn("the same command goes on from there", err)
+                else:
+                    self.assertEqual(os.listdir(folder), [])
+            self.ok(*command(out))
+            self.assertEqual(resume.contents(folder), resume.contents(whole))
+
+    def test_other_options_are_refused_until_it_begins_anew(self):
+        if not resume.FAULTS:
+            self.skipTest("no library of faults")
+        with tempfile.TemporaryDirectory() as folder:
+            work = resume.Work(self, command)
+            work.run(folder, f"kill:{work.calls // 2}")
+            other = [word if word != "Q8_0" else "Q4_0" for word in work.command(folder)]
+            self.assertIn("begun with --type Q8_0, found Q4_0", self.usage_error(*other))
+            self.ok(*other, "--restart")
+            self.assertFalse(any(name.endswith((".partial", ".journal")) for name in os.listdir(folder)))
+
+
+class Faults(support.Case):
+    """Slow: many runs."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.work = resume.Work(cls("test_50_random_kills"), command)
+
+    def test_50_random_kills(self):
+        self.work.kill_at_random(50, seed=4)
+
+    def test_kills_in_the_middle_of_a_call(self):
+        self.work.kill_at_calls(30)
+
+    def test_a_full_disk(self):
+        self.work.fail_at_calls("enospc", 5, "No space left on device", 30)
+
+    def test_a_failing_disk(self):
+        self.work.fail_at_calls("eio", 1, "Input/output error", 30)
+
+    def test_a_disk_that_is_too_small(self):
+        with tempfile.TemporaryDirectory() as folder:
+            mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+            if subprocess.run(mount, stderr=subprocess.DEVNULL).returncode != 0:
+                print("no small disk here: mounting is not allowed", file=sys.stderr)
+                return
+            try:
+                self.assertRegex(self.fails(5, *self.work.command(folder)), r"needs \d+ bytes on disk, \d+ are free")
+                self.assertEqual(os.listdir(folder), [])
+                subprocess.run(["mount", "-o", "remount,size=100m", folder], check=True)
+                self.work.finish(folder)
+            finally:
+                subprocess.run(["umount", folder], check=True)
+
+
+if __name__ == "__main__":
+    support.main()
