@@ -4,6 +4,7 @@
 #include "base/errors.h"
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/fit.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
 #include "quantize/recipe.h"
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 
 namespace coterie::cli {
@@ -63,6 +65,7 @@ void print_json(const convert::Conversion& conversion) {
 struct Wanted {
   std::string from, to, type, mtp, sync_every;
   std::optional<std::string> split, imatrix, recipe;
+  FitArgs fit;
   bool dry_run, json, restart;
   int threads;
 };
@@ -75,6 +78,7 @@ Wanted parse(Args& args) {
                        "one type (Q8_0) or a mix (Q4_K_M); a name that is both means the mix");
   w.recipe =
       args.maybe("--recipe FILE", "lines 'tensor pattern = type'; the first that matches wins over --type");
+  w.fit = fit_args(args);
   w.imatrix = args.maybe("--imatrix FILE", "importance matrix: which weights matter");
   w.mtp = args.choice("--mtp WHERE", {"separate", "inline", "none"},
                       "multi-token-prediction layers: to OUT.mtp.gguf, to the same file, or nowhere");
@@ -100,6 +104,14 @@ convert::TypeChoice find_types(const Wanted& w, const std::optional<quantize::Re
   return convert::types_of(wish, facts);
 }
 
+std::uint64_t weight_bytes(const std::string& folder) {
+  std::uint64_t bytes = 0;
+  std::error_code ignored;  // the conversion complains
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (entry.path().extension() == ".safetensors") bytes += entry.file_size(ignored);
+  return bytes;
+}
+
 void run(convert::Conversion& conversion) {
   conversion.run();
   for (const convert::Conversion::File& file : conversion.files())
@@ -120,6 +132,12 @@ int convert_folder(Args& args) {
   std::optional<quantize::Recipe> recipe;
   if (w.recipe) recipe = quantize::read_recipe(*w.recipe);
   options.types = find_types(w, recipe);
+  if (w.fit.wanted()) {
+    if (w.recipe) throw UsageError("convert: --fit chooses every type, expected no --recipe beside it");
+    recipe = fit_recipe(convert::Conversion(options), {weight_bytes(w.from), options.importance, w.threads},
+                        w.fit);
+    options.types = find_types(w, recipe);
+  }
   options.journal.restart = w.restart;
   options.journal.batch_bytes = parse_size("--sync-every", w.sync_every);
 
@@ -145,6 +163,7 @@ const Command convert_command{
     "convert", "make a GGUF file of a Hugging Face folder (safetensors)", convert_folder,
     "coterie convert DeepSeek-R1 r1.gguf --type Q8_0\n"
     "coterie convert DeepSeek-R1 r1.gguf --type IQ2_XS --imatrix r1.imatrix.gguf --split 48G\n"
+    "coterie convert DeepSeek-R1 r1.gguf --fit 192GB --imatrix r1.imatrix.gguf --explain\n"
     "coterie convert DeepSeek-R1 r1.gguf --type Q4_K --dry-run\n"
     "coterie convert DeepSeek-V2-Lite v2-lite.gguf --mtp none"};
 

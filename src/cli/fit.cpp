@@ -11,6 +11,7 @@
 #include "quantize/fit_file.h"
 #include "text/windows.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <span>
 #include <vector>
@@ -47,16 +48,55 @@ void write_file(const std::string& path, const std::string& text) {
   report_written(path);
 }
 
-std::vector<double> effects_for(gguf::Reader& file, std::span<const quantize::FitTensor> tensors,
-                                const quantize::Noise& noise, const quantize::FitOptions& options,
-                                const FitArgs& args) {
+// One file to come.
+struct Job {
+  std::vector<quantize::FitTensor> tensors;
+  quantize::FitOptions options;
+  std::uint64_t input_bytes;
+  gguf::Reader* file;  // a model that may run; null: none
+  std::string to;
+};
+
+std::vector<double> effects_for(const Job& job, const quantize::Noise& noise, const FitArgs& args) {
   if (!args.text && args.effects)
-    return quantize::parse_effects(read_text(*args.effects), tensors, *args.effects);
-  if (!args.text) return quantize::default_effects(tensors);
-  std::vector<double> effects =
-      quantize::measured_effects(file, tensors, noise, windows_of(file, read_text(*args.text)), options);
-  if (args.effects) write_file(*args.effects, quantize::text_of(tensors, effects));
+    return quantize::parse_effects(read_text(*args.effects), job.tensors, *args.effects);
+  if (!args.text) return quantize::default_effects(job.tensors);
+  std::vector<double> effects = quantize::measured_effects(
+      *job.file, job.tensors, noise, windows_of(*job.file, read_text(*args.text)), job.options);
+  if (args.effects) write_file(*args.effects, quantize::text_of(job.tensors, effects));
   return effects;
+}
+
+quantize::Fit run(Job& job, const FitArgs& args) {
+  job.options.budget = args.size ? quantize::parse_budget("--fit", *args.size, job.input_bytes)
+                                 : quantize::parse_bits("--bits", *args.bits, weights_of(job.tensors));
+  if (job.options.threads <= 0) job.options.threads = physical_cores();
+  const Interrupt interrupt;
+  Progress progress;
+  job.options.progress = interruptible(progress, "measuring types", "interrupted");
+  const quantize::Noise noise = quantize::measure_all(job.tensors, job.options);
+  job.options.progress = interruptible(progress, "measuring effects", "interrupted");
+  const std::vector<double> effects = effects_for(job, noise, args);
+  quantize::Fit fit = quantize::fit(job.tensors, noise, effects, job.options);
+  progress.clear();
+  if (args.explain) {
+    std::printf("%s", harmless(quantize::table_of(fit)).c_str());
+    write_file(job.to + ".svg", quantize::picture_of(fit));
+  }
+  return fit;
+}
+
+std::vector<quantize::FitTensor> fit_tensors(const convert::FilePlan& plan) {
+  std::vector<quantize::FitTensor> tensors;
+  for (const convert::PlannedTensor& t : plan.tensors)
+    tensors.push_back({.name = t.name,
+                       .columns = t.shape[0],
+                       .rows = t.rows(),
+                       .rows_per_matrix = t.shape.size() > 1 ? t.shape[1] : 1,
+                       .now = t.format,
+                       .fixed = t.exact,
+                       .read = [&t](std::int64_t row, float* out) { t.source.row(row, out); }});
+  return tensors;
 }
 
 }  // namespace
@@ -79,28 +119,42 @@ FitArgs fit_args(Args& args) {
 }
 
 quantize::Recipe fit_recipe(const FitFile& what, const FitArgs& args) {
-  gguf::Reader& file = what.file;
-  const std::vector<quantize::FitTensor> tensors = quantize::fit_tensors(file);
-  quantize::FitOptions options;
-  options.budget = args.size ? quantize::parse_budget("--fit", *args.size, file.file_bytes())
-                             : quantize::parse_bits("--bits", *args.bits, weights_of(tensors));
-  options.overhead = overhead_of(file, what.importance);
-  options.alignment = file.alignment();
-  options.importance = what.importance;
-  options.threads = what.threads > 0 ? what.threads : physical_cores();
-  const Interrupt interrupt;
-  Progress progress;
-  options.progress = interruptible(progress, "measuring types");
-  const quantize::Noise noise = quantize::measure_all(tensors, options);
-  options.progress = interruptible(progress, "measuring effects");
-  const std::vector<double> effects = effects_for(file, tensors, noise, options, args);
-  const quantize::Fit fit = quantize::fit(tensors, noise, effects, options);
-  progress.clear();
-  if (args.explain) {
-    std::printf("%s", harmless(quantize::table_of(fit)).c_str());
-    write_file(what.to + ".svg", quantize::picture_of(fit));
+  Job job{quantize::fit_tensors(what.file), {}, what.file.file_bytes(), &what.file, what.to};
+  job.options.overhead = overhead_of(what.file, what.importance);
+  job.options.alignment = what.file.alignment();
+  job.options.importance = what.importance;
+  job.options.threads = what.threads;
+  quantize::Recipe recipe = quantize::recipe_of(run(job, args));
+  if (args.recipe) write_file(*args.recipe, quantize::text_of(recipe));
+  return recipe;
+}
+
+quantize::Recipe fit_recipe(const convert::Conversion& plain, const FitConversion& what,
+                            const FitArgs& args) {
+  if (args.text)
+    throw UsageError(
+        "--text: a checkpoint does not run; measure with a GGUF file of the model and keep the result: "
+        "quantize --fit 0.5x --text FILE --effects FILE --dry-run");
+  // The model before the extra layers, which are smaller: the budget is the model's, and they get the same bits.
+  std::vector<const convert::Conversion::File*> files;
+  for (const convert::Conversion::File& file : plain.files()) files.push_back(&file);
+  std::ranges::sort(files, {},
+                    [](const auto* f) { return -static_cast<std::int64_t>(f->writer->data_bytes()); });
+  quantize::Recipe recipe;
+  FitArgs wanted = args;
+  for (const convert::Conversion::File* file : files) {
+    Job job{fit_tensors(*file->plan), {}, what.input_bytes, nullptr, file->writer->paths().front()};
+    job.options.overhead = file->writer->file_bytes() - file->writer->data_bytes() + 1024;
+    job.options.alignment = 32;
+    job.options.importance = what.importance;
+    job.options.threads = what.threads;
+    const quantize::Fit fit = run(job, wanted);
+    const quantize::Recipe more = quantize::recipe_of(fit);
+    recipe.lines.insert(recipe.lines.end(), more.lines.begin(), more.lines.end());
+    const double bits = 8.0 * static_cast<double>(fit.bytes) / static_cast<double>(weights_of(job.tensors));
+    wanted.size.reset();
+    wanted.bits = std::to_string(bits);
   }
-  quantize::Recipe recipe = quantize::recipe_of(fit);
   if (args.recipe) write_file(*args.recipe, quantize::text_of(recipe));
   return recipe;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cli/args.h"
+#include "convert/convert.h"
 #include "gguf/reader.h"
 #include "quantize/imatrix.h"
 #include "quantize/recipe.h"
@@ -33,5 +34,13 @@ struct FitFile {
 
 // The recipe that fits the file into the budget; also writes what else was asked for.
 quantize::Recipe fit_recipe(const FitFile& what, const FitArgs& args);
+
+// The same for a checkpoint: `plain` is its conversion without a budget, which need not run.
+struct FitConversion {
+  std::uint64_t input_bytes;  // what 0.75x counts from
+  const quantize::ImportanceMatrix* importance;
+  int threads;  // 0: one per CPU
+};
+quantize::Recipe fit_recipe(const convert::Conversion& plain, const FitConversion& what, const FitArgs& args);
 
 }  // namespace coterie::cli

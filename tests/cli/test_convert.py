@@ -44,6 +44,23 @@ class DryRun(support.Case):
             self.assertRegex(result.err, r"(?m)^warning: \d+ tensors, as blk\S+: rows of \d+ are no whole Q4_K blocks")
 
 
+class Budgets(support.Case):
+    def test_the_model_has_the_size_that_was_asked_for_and_the_choice_can_be_used_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, again, recipe = folder + "/m.gguf", folder + "/again.gguf", folder + "/recipe.txt"
+            self.ok("convert", model(), out, "--fit", "2.2MB", "--explain", "--save-recipe", recipe)
+            self.assertLessEqual(os.path.getsize(out), 2.2e6)
+            self.assertGreater(os.path.getsize(out), 2.1e6)
+            self.assertTrue(os.path.exists(out + ".svg"))
+            self.assertIn("sound, a model", self.ok("verify", "--model", out).out)
+            self.ok("convert", model(), again, "--recipe", recipe)
+            with open(out, "rb") as one, open(again, "rb") as two:
+                self.assertEqual(one.read(), two.read())
+            self.assertIn("a checkpoint does not run",
+                          self.usage_error("convert", model(), out, "--fit", "2MB", "--text", recipe))
+            self.assertIn("expected at least", self.usage_error("convert", model(), out, "--fit", "90kB"))
+
+
 class Refusals(support.Case):
     def test_wrong_options(self):
         with tempfile.TemporaryDirectory() as folder:
