@@ -12,8 +12,8 @@ GroupedAttentionState::GroupedAttentionState(Cpu& cpu, const AttentionConfig& c,
       rope(o.max_tokens * c.rope, "activations"),
       out(o.max_tokens, c.n_heads * c.v_dim, "activations") {
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer) {
-    keys.emplace_back(o.cache, o.positions, c.n_kv_heads * c.head_dim);
-    values.emplace_back(o.cache, o.positions, c.n_kv_heads * c.v_dim);
+    keys.emplace_back(o.cache, o.positions, c.n_kv_heads * c.head_dim, c.head_dim);
+    values.emplace_back(o.cache, o.positions, c.n_kv_heads * c.v_dim, c.v_dim);
   }
   cpu.reserve_scratch(attention_block * (c.head_dim + c.v_dim) +
                       attention_scratch(o.max_tokens, c.n_heads / c.n_kv_heads, c.v_dim));

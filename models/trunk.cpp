@@ -130,8 +130,8 @@ TokenCost Trunk::token_cost(std::int64_t position, CacheType cache) const {
 }
 
 std::int64_t Trunk::cache_bytes_per_position(CacheType cache) const {
-  return config_.n_layers * config_.n_kv_heads * (config_.head_dim + config_.v_dim) *
-         CacheRows::bytes_each(cache);
+  return config_.n_layers * config_.n_kv_heads *
+         (CacheRows::bytes(cache, config_.head_dim) + CacheRows::bytes(cache, config_.v_dim));
 }
 
 }  // namespace coterie

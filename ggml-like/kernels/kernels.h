@@ -55,6 +55,7 @@ struct Kernels {
   void (*exp_minus)(float m, std::int64_t n, float* y);                          // y = exp(y - m)
   void (*sigmoid)(std::int64_t n, float* y);
   void (*half_to_float)(const std::uint16_t* x, std::int64_t n, float* y);
+  void (*q8_0_to_float)(const std::byte* blocks, std::int64_t n, float* y);
   void (*float_to_half)(const float* x, std::int64_t n, std::uint16_t* y);
   // y[t][c] = sum over d ascending of x[t][d] * w[d][c], one fma chain per element: products across block
   // rows.

@@ -34,6 +34,7 @@ consteval Kernels make_kernels(bool (*runnable)(), const Encoders& encoders, For
       .exp_minus = V::exp_minus,
       .sigmoid = V::sigmoid_all,
       .half_to_float = V::half_to_float,
+      .q8_0_to_float = V::q8_0_to_float,
       .float_to_half = V::float_to_half,
       .outer = V::outer,
       .burst_bytes = BurstBytes<Isa>::run,

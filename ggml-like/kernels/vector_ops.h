@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/simd.h"
+#include "formats/q8_0.h"
 
 namespace coterie {
 
@@ -93,6 +94,11 @@ struct VectorOps {
     std::int64_t i = 0;
     for (; i + width <= n; i += width) Isa::load_half(x + i).store_unaligned(y + i);
     for (; i < n; ++i) y[i] = coterie::half_to_float(x[i]);
+  }
+
+  static void q8_0_to_float(const std::byte* blocks, std::int64_t n, float* y) {
+    const auto* b = reinterpret_cast<const Q8_0::Block*>(blocks);
+    for (std::int64_t i = 0; i < n; i += Q8_0::block_size, ++b, y += Q8_0::block_size) Q8_0::decode(*b, y);
   }
 
   static void float_to_half(const float* x, std::int64_t n, std::uint16_t* y) {

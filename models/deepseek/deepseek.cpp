@@ -4,6 +4,7 @@
 #include "models/rope.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace coterie::deepseek {
 
@@ -26,7 +27,7 @@ State::State(Cpu& cpu, const Config& c, const StateOptions& o)
                          .inner = c.expert_inner,
                          .shared_inner = std::max(c.dense_inner, c.shared_inner)}) {
   for (std::int64_t layer = 0; layer < c.n_layers; ++layer)
-    cache.emplace_back(o.cache, o.positions, c.kv_lora_rank + c.rope);
+    cache.emplace_back(o.cache, o.positions, c.kv_lora_rank + c.rope, std::gcd(c.kv_lora_rank, c.rope));
   cpu.reserve_scratch(attention_scratch_floats(c, o.max_tokens));
   cpu.reserve_scratch(c.nope * c.kv_lora_rank);
   // matmul_heads quantises one head's input per worker.
@@ -91,7 +92,7 @@ TokenCost DeepSeek::token_cost(std::int64_t position, CacheType cache) const {
 }
 
 std::int64_t DeepSeek::cache_bytes_per_position(CacheType cache) const {
-  return config_.n_layers * (config_.kv_lora_rank + config_.rope) * CacheRows::bytes_each(cache);
+  return config_.n_layers * CacheRows::bytes(cache, config_.kv_lora_rank + config_.rope);
 }
 
 }  // namespace coterie::deepseek

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace coterie::cli {
@@ -20,11 +21,10 @@ EngineOptions engine_options(Args& args, CacheType fallback) {
       static_cast<int>(args.integer("--chunk N", options.chunk, {1, 65536}, "prompt tokens per step"));
   options.context =
       args.integer("--ctx N", 0, {0, most_tokens}, "tokens of context; 0: the file's, at most 16384");
-  const bool prefer_f16 = fallback == CacheType::f16;
-  const std::vector<std::string> kinds =
-      prefer_f16 ? std::vector<std::string>{"F16", "F32"} : std::vector<std::string>{"F32", "F16"};
-  options.cache = args.choice("--kv TYPE", kinds, "type of the key-value cache") == "F16" ? CacheType::f16
-                                                                                          : CacheType::f32;
+  std::vector<std::string> kinds{"F16", "F32", "Q8_0"};
+  if (fallback == CacheType::f32) std::swap(kinds[0], kinds[1]);
+  const std::string kind = args.choice("--kv TYPE", kinds, "type of the key-value cache");
+  options.cache = kind == "F16" ? CacheType::f16 : kind == "F32" ? CacheType::f32 : CacheType::q8_0;
   return options;
 }
 

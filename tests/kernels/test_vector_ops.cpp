@@ -83,6 +83,15 @@ const Operation operations[] = {
        for (const std::uint16_t v : h) y.push_back(half_to_float(v));
        return y;
      }},
+    {"q8_0_to_float",
+     [](const Kernels& k, const Floats& a, const Floats&) {
+       const std::int64_t n = size(a) / 32 * 32;
+       std::vector<std::byte> blocks(static_cast<std::size_t>(n / 32 * 34));
+       k.encode[find_format("Q8_0")->index](a.data(), nullptr, n, blocks.data());
+       Floats y(static_cast<std::size_t>(n));
+       k.q8_0_to_float(blocks.data(), n, y.data());
+       return y;
+     }},
     {"outer",
      [](const Kernels& k, const Floats& a, const Floats& b) {
        const int n =

@@ -27,11 +27,12 @@ struct Setting {
   int threads, chunk;
   const Kernels* kernels;
   Role role;
+  CacheType cache = CacheType::f16;
 };
 
 std::vector<float> run(const std::string& path, const Setting& s) {
   EngineOptions options = exact_options();
-  options.cache = CacheType::f16;
+  options.cache = s.cache;
   options.threads = s.threads;
   options.chunk = s.chunk;
   options.kernels = s.kernels;
@@ -85,6 +86,21 @@ TEST_CASE("logits are the same bits for every thread count, chunk and instructio
         INFO(formats[0], " on ", std::string(k->isa));
         CHECK(same_bits(run(path, {2, 512, k, role}), expected));
       }
+    }
+  }
+}
+
+TEST_CASE("a cache of Q8_0 gives the same bits everywhere, and others than one of F32") {
+  for (const char* model : {"v3-yarn", "r1-distill-llama"}) {
+    INFO(model);
+    const std::string path = converted(model, "F32");
+    for (const Role role : {Role::prompt, Role::decode}) {
+      const std::vector<float> expected = run(path, {1, 512, nullptr, role, CacheType::q8_0});
+      CHECK(same_bits(run(path, {3, 7, nullptr, role, CacheType::q8_0}), expected));
+      for (const Kernels* k : all_kernels())
+        if (k->runnable()) CHECK(same_bits(run(path, {2, 64, k, role, CacheType::q8_0}), expected));
+      const std::vector<float> exact = run(path, {1, 512, nullptr, role, CacheType::f32});
+      CHECK_FALSE(same_bits(exact, expected));
     }
   }
 }

@@ -1,49 +1,29 @@
-// One layer's cache: rows of floats by position, stored in F32 or rounded to F16. Attention always reads what
-// was stored, the current token's own row included.
+// One layer's cache: rows of floats by position, stored in F32, F16 or Q8_0. Attention always reads what was
+// stored, the current token's own row included.
 #pragma once
 
 #include "kernels/kernels.h"
 #include "tensor/buffer.h"
 
 #include <cstdint>
-#include <cstring>
-#include <vector>
 
 namespace coterie {
 
-enum class CacheType { f32, f16 };
+enum class CacheType { f32, f16, q8_0 };
 
 class CacheRows {
  public:
   CacheRows() = default;
-  CacheRows(CacheType type, std::int64_t positions, std::int64_t width)
-      : type_(type),
-        width_(width),
-        pages_(static_cast<std::uint64_t>(positions * width * bytes_each(type)), "KV cache") {}
+  // Columns are read in stretches that begin and end at multiples of `unit`, which divides the width. Throws
+  // UsageError where these are no whole blocks of the type, MemoryError.
+  CacheRows(CacheType type, std::int64_t positions, std::int64_t width, std::int64_t unit);
 
-  static std::int64_t bytes_each(CacheType type) { return type == CacheType::f32 ? 4 : 2; }
-  std::int64_t row_bytes() const { return width_ * bytes_each(type_); }
+  static std::int64_t bytes(CacheType type, std::int64_t n);  // of n columns, whole blocks
+  std::int64_t row_bytes() const { return bytes(type_, width_); }
 
-  void store(const Kernels& k, std::int64_t position, const float* row) {
-    std::byte* to = pages_.data() + position * row_bytes();
-    if (type_ == CacheType::f32)
-      std::memcpy(to, row, static_cast<std::size_t>(row_bytes()));
-    else
-      k.float_to_half(row, width_, reinterpret_cast<std::uint16_t*>(to));
-  }
-
+  void store(const Kernels& k, std::int64_t position, const float* row);
   // The first n rows with numbers between -1 and 1 that mean nothing.
-  void fill(const Kernels& k, std::int64_t n) {
-    std::vector<float> row(static_cast<std::size_t>(width_));
-    std::uint32_t state = 1;
-    for (std::int64_t position = 0; position < n; ++position) {
-      for (float& x : row) {
-        state = state * 1664525 + 1013904223;  // a linear congruential generator (Numerical Recipes)
-        x = static_cast<float>(static_cast<std::int32_t>(state)) * 0x1p-31F;
-      }
-      store(k, position, row.data());
-    }
-  }
+  void fill(const Kernels& k, std::int64_t n);
 
   struct View {
     const float* rows;
@@ -51,13 +31,7 @@ class CacheRows {
   };
   // Columns [column, column + n) of n_rows positions as floats: in place, or widened into scratch.
   View read(const Kernels& k, std::int64_t first, int n_rows, std::int64_t column, std::int64_t n,
-            float* scratch) const {
-    const std::byte* from = pages_.data() + first * row_bytes() + column * bytes_each(type_);
-    if (type_ == CacheType::f32) return {reinterpret_cast<const float*>(from), width_};
-    for (int r = 0; r < n_rows; ++r)
-      k.half_to_float(reinterpret_cast<const std::uint16_t*>(from + r * row_bytes()), n, scratch + r * n);
-    return {scratch, n};
-  }
+            float* scratch) const;
 
  private:
   CacheType type_ = CacheType::f32;

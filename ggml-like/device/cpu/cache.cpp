@@ -1,0 +1,71 @@
+#include "device/cpu/cache.h"
+
+#include "base/errors.h"
+#include "formats/list.h"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace coterie {
+
+CacheRows::CacheRows(CacheType type, std::int64_t positions, std::int64_t width, std::int64_t unit)
+    : type_(type), width_(width) {
+  if (type == CacheType::q8_0 && unit % Q8_0::block_size != 0)
+    throw UsageError("--kv Q8_0: this model reads its cache in stretches of " + std::to_string(unit) +
+                     " values, expected a multiple of " + std::to_string(Q8_0::block_size));
+  pages_ = Pages(static_cast<std::uint64_t>(positions * row_bytes()), "KV cache");
+}
+
+std::int64_t CacheRows::bytes(CacheType type, std::int64_t n) {
+  switch (type) {
+    case CacheType::f32:
+      return 4 * n;
+    case CacheType::f16:
+      return 2 * n;
+    case CacheType::q8_0:
+      return n / Q8_0::block_size * static_cast<std::int64_t>(sizeof(Q8_0::Block));
+  }
+  return 0;
+}
+
+void CacheRows::store(const Kernels& k, std::int64_t position, const float* row) {
+  std::byte* to = pages_.data() + position * row_bytes();
+  switch (type_) {
+    case CacheType::f32:
+      std::memcpy(to, row, static_cast<std::size_t>(row_bytes()));
+      return;
+    case CacheType::f16:
+      k.float_to_half(row, width_, reinterpret_cast<std::uint16_t*>(to));
+      return;
+    case CacheType::q8_0:
+      k.encode[index_of<Q8_0>](row, nullptr, width_, to);
+      return;
+  }
+}
+
+void CacheRows::fill(const Kernels& k, std::int64_t n) {
+  std::vector<float> row(static_cast<std::size_t>(width_));
+  std::uint32_t state = 1;
+  for (std::int64_t position = 0; position < n; ++position) {
+    for (float& x : row) {
+      state = state * 1664525 + 1013904223;  // a linear congruential generator (Numerical Recipes)
+      x = static_cast<float>(static_cast<std::int32_t>(state)) * 0x1p-31F;
+    }
+    store(k, position, row.data());
+  }
+}
+
+CacheRows::View CacheRows::read(const Kernels& k, std::int64_t first, int n_rows, std::int64_t column,
+                                std::int64_t n, float* scratch) const {
+  const std::byte* from = pages_.data() + first * row_bytes() + bytes(type_, column);
+  if (type_ == CacheType::f32) return {reinterpret_cast<const float*>(from), width_};
+  for (int r = 0; r < n_rows; ++r, from += row_bytes())
+    if (type_ == CacheType::f16)
+      k.half_to_float(reinterpret_cast<const std::uint16_t*>(from), n, scratch + r * n);
+    else
+      k.q8_0_to_float(from, n, scratch + r * n);
+  return {scratch, n};
+}
+
+}  // namespace coterie
