@@ -22,6 +22,12 @@ namespace coterie {
 
 #if defined(__SSE4_2__)
 
+// The compiler must take the vector register as changed: for loops that measure.
+template <class Register>
+COTERIE_INLINE void touch(Register& r) {
+  asm volatile("" : "+x"(r));
+}
+
 // Baseline x86-64-v2, which has neither fma nor half precision.
 struct Generic {
   static constexpr const char* name = "generic";
@@ -90,6 +96,11 @@ struct Generic {
 };
 
 #elif defined(__ARM_NEON)
+
+template <class Register>
+COTERIE_INLINE void touch(Register& r) {
+  asm volatile("" : "+w"(r));
+}
 
 struct Generic {
   static constexpr const char* name = "generic";

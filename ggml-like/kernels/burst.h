@@ -9,16 +9,6 @@ namespace coterie {
 // Chains that do not wait for each other, as many as hide the latency of a multiply-add.
 constexpr int burst_chains = 12;
 
-// The compiler must take the register as changed.
-template <class Register>
-COTERIE_INLINE void touch(Register& r) {
-#if defined(__x86_64__)
-  asm volatile("" : "+x"(r));
-#else
-  asm volatile("" : "+w"(r));
-#endif
-}
-
 // Multiply-adds of floats, counted as two operations each.
 template <class Isa>
 std::int64_t burst_floats(std::int64_t rounds) {

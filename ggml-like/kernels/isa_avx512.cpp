@@ -1,6 +1,6 @@
 // The one file built with the flags of avx512; its only export is this table.
 #include "kernels/make_kernels.h"
-#include "kernels/x86/burst.h"
+#include "kernels/x86/burst_avx512.h"
 #include "kernels/x86/iq_quants.h"
 #include "kernels/x86/k_quants.h"
 #include "kernels/x86/quantize.h"

@@ -51,7 +51,9 @@ TEST_CASE("stored rows come back within half a step of their type") {
   for (const auto& [column, n] : {std::pair{0, 96}, std::pair{32, 64}, std::pair{64, 32}}) {
     CHECK(worst(CacheType::f32, 1, column, n) == 0);
     CHECK(worst(CacheType::f16, 0x1p-11, column, n) <= 1);
-    const double q8 = worst(CacheType::q8_0, 1.01 / 254, column, n);  // the scale itself is a half
+    constexpr double half_scale =
+        1 + 127 * 0x1p-10;  // up to 127 times the rounding of a scale in half precision
+    const double q8 = worst(CacheType::q8_0, half_scale / 254, column, n);
     CHECK(q8 <= 1);
     CHECK(q8 > 0.5);  // a finer type than asked for would hide a mistake
   }
