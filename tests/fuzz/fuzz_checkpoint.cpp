@@ -46,7 +46,7 @@ void read_tokenizer(std::string_view rest) {
 void read_checkpoint(std::string_view rest) {
   const HfConfig config = parse_hf_config(cut(rest), "config.json");
   const SafeTensors file(std::as_bytes(std::span(rest)), "fuzz.safetensors");
-  Plan plan = plan_tensors(config, file, *find_file_type("Q8_0"));
+  Plan plan = plan_tensors(config, file, one_type(*find_format("Q8_0")), Mtp::separate);
   if (plan.mtp) std::ranges::move(plan.mtp->tensors, std::back_inserter(plan.model.tensors));
   for (const PlannedTensor& t : plan.model.tensors) {
     std::vector<float> row(static_cast<std::size_t>(t.shape[0]));

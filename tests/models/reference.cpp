@@ -39,7 +39,7 @@ std::string converted(const std::string& model, const std::string& type) {
     convert::ConvertOptions options;
     options.from = golden("models/" + model);
     options.to = path;
-    options.type = convert::find_file_type(type);
+    options.types = convert::one_type(*find_format(std::string_view(type)));
     convert::convert(options);
   }
   return path;
