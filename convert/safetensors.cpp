@@ -7,6 +7,7 @@
 #include "convert/json_text.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -30,12 +31,20 @@ struct DtypeInfo {
   void (*decode)(const std::byte* from, std::int64_t n, float* out);  // nullptr: no float type
 };
 
-// One element after the other; memcpy because nothing in the file is aligned.
+// memcpy because nothing in the file is aligned; sixteen at a time because the compiler makes vector instructions of a loop
+// whose length it knows.
 template <class Stored, class Convert>
 void decode_each(const std::byte* from, std::int64_t n, float* out, Convert convert) {
-  for (std::int64_t i = 0; i < n; ++i) {
+  constexpr std::int64_t lanes = 16;
+  std::int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    std::array<Stored, lanes> stored;
+    std::memcpy(stored.data(), from + i * static_cast<std::int64_t>(sizeof(Stored)), sizeof stored);
+    for (std::size_t j = 0; j < lanes; ++j) out[i + static_cast<std::int64_t>(j)] = convert(stored[j]);
+  }
+  for (; i < n; ++i) {
     Stored stored;
-    std::memcpy(&stored, from + i * static_cast<std::int64_t>(sizeof(Stored)), sizeof(Stored));
+    std::memcpy(&stored, from + i * static_cast<std::int64_t>(sizeof(Stored)), sizeof stored);
     out[i] = convert(stored);
   }
 }

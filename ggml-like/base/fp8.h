@@ -11,10 +11,10 @@ namespace coterie {
 // corrected.
 COTERIE_INLINE float e4m3_magnitude(std::uint8_t b) { return float_of((b & 0x7fU) << 20) * 0x1p120F; }
 
+// Without a branch, so that a loop of these becomes vector instructions: the bits of 480 are among those of the NaN.
 COTERIE_INLINE float e4m3_to_float(std::uint8_t b) {
-  const std::uint32_t sign = (b & 0x80U) << 24;
-  if ((b & 0x7fU) == 0x7fU) return float_of(sign | 0x7ff00000U);
-  return float_of(sign | bits_of(e4m3_magnitude(b)));
+  const std::uint32_t sign = (b & 0x80U) << 24, nan = (b & 0x7fU) == 0x7fU ? 0x7ff00000U : 0U;
+  return float_of(sign | bits_of(e4m3_magnitude(b)) | nan);
 }
 
 COTERIE_INLINE float e5m2_to_float(std::uint8_t b) {

@@ -425,6 +425,33 @@ TEST_CASE("block formats refuse a weight that is no number, by the tensor's name
   CHECK(failure(options, 3).starts_with("tensor blk.1.ffn_up.weight: a weight is no finite number"));
 }
 
+TEST_CASE("an importance matrix reaches the encoders, expert by expert") {
+  if (!has("models/v3-fp8-mtp")) return;
+  const ScratchDir dir;
+  run("v3-fp8-mtp", dir.file("plain.gguf"), "IQ4_NL", Mtp::none);
+  std::vector<double> sums(16 * 256, 1.0);
+  for (std::size_t i = 0; i < 256; ++i) sums[3 * 256 + i] = i % 2 == 0 ? 1000.0 : 1.0;  // of expert 3 only
+  const std::vector<std::int64_t> counts(16, 1);
+  quantize::write_importance(
+      dir.file("x.imatrix.gguf"), {{"text"}, 1, 16, {}},
+      std::vector<quantize::ImportanceSums>{{"blk.1.ffn_up_exps.weight", sums, counts}});
+  const quantize::ImportanceMatrix importance(dir.file("x.imatrix.gguf"));
+  ConvertOptions options = options_for("v3-fp8-mtp", dir.file("weighted.gguf"), "IQ4_NL");
+  options.mtp = Mtp::none;
+  options.importance = &importance;
+  convert(options);
+  const gguf::Reader plain(dir.file("plain.gguf")), weighted(dir.file("weighted.gguf"));
+  for (const gguf::TensorInfo& t : plain.tensors()) {
+    const gguf::TensorInfo& w = *weighted.find_tensor(t.name);
+    const std::size_t expert = t.bytes / 16;
+    if (t.name != "blk.1.ffn_up_exps.weight") {
+      CHECK(std::memcmp(t.data, w.data, t.bytes) == 0);
+      continue;
+    }
+    CHECK(std::memcmp(t.data + 3 * expert, w.data + 3 * expert, expert) != 0);
+  }
+}
+
 TEST_CASE("a target that is no regular file is refused and stays") {
   if (!has("models/v3-fp8-mtp")) return;
   const ScratchDir dir;
