@@ -23,7 +23,7 @@ case "${1:-}" in
     folder=build-thread
     options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCOTERIE_SANITIZE=thread -DCMAKE_CXX_COMPILER=clang++)
     packages+=("${clang_packages[@]}")
-    targets=(--target test_base test_gguf test_device test_engine test_models test_convert coterie)
+    targets=(--target test_device test_engine test_models test_convert test_quantize test_calibrate coterie)
     tests=(-L threads)
     # clang 14's runtime cannot place its shadow memory where newer kernels randomise addresses more widely.
     runner=(setarch "$(uname -m)" -R)
