@@ -36,6 +36,7 @@ const CpuFeatures& cpu_features() {
     f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     f.avx512vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
+    f.avx512vbmi = f.avx512vnni && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
 #endif
     return f;
   }();

@@ -7,6 +7,7 @@ struct CpuFeatures {
   bool avx2 = false;        // AVX2, FMA and F16C
   bool avx512 = false;      // AVX-512 F, BW, DQ, VL
   bool avx512vnni = false;  // the above and VNNI
+  bool avx512vbmi = false;  // the above, VBMI and GFNI: Ice Lake, Zen 4 and later
 };
 
 const CpuFeatures& cpu_features();

@@ -204,6 +204,12 @@ struct Avx512 {
 struct Avx512Vnni : Avx512 {
   static constexpr const char* name = "avx512vnni";
 };
+#if defined(__AVX512VBMI__)
+// Kernels may also permute tables of bytes.
+struct Avx512Vbmi : Avx512Vnni {
+  static constexpr const char* name = "avx512vbmi";
+};
+#endif
 #endif
 
 #endif

@@ -1,6 +1,8 @@
 // IQ1_S: shape and packing; the grid that it shares with IQ1_M.
 #include "formats/iq1_s.h"
 
+#include "formats/grid_tables.h"
+
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
@@ -164,6 +166,9 @@ constexpr std::uint16_t iq1_grid[2048] = {
     0xa914, 0xa919, 0xa921, 0xa925, 0xa941, 0xa950, 0xa955, 0xa95a, 0xa961, 0xa966, 0xa969, 0xa990, 0xa996,
     0xaa00, 0xaa02, 0xaa08, 0xaa0a, 0xaa20, 0xaa22, 0xaa28, 0xaa2a, 0xaa51, 0xaa54, 0xaa56, 0xaa80, 0xaa82,
     0xaa88, 0xaa8a, 0xaa95, 0xaaa0, 0xaaa2, 0xaaa8, 0xaaaa};
+
+constexpr GridPoints<std::uint64_t, 2048> iq1_points =
+    grid_points<std::uint64_t>(iq1_grid, [](std::uint16_t packed) { return 8 * spread_pairs(packed); });
 
 constexpr CodebookBlocks iq1_blocks = make_blocks(iq1_grid, 0xff00);
 constexpr float levels_plus[3] = {-7, 1, 9};

@@ -1,6 +1,8 @@
 // IQ2_S: the grid, shape and packing.
 #include "formats/iq2_s.h"
 
+#include "formats/grid_tables.h"
+
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
@@ -85,6 +87,8 @@ constexpr std::uint16_t iq2_s_grid[1024] = {
     0xa044, 0xa050, 0xa0a2, 0xa0aa, 0xa140, 0xa165, 0xa202, 0xa20a, 0xa222, 0xa228, 0xa22a, 0xa282, 0xa288,
     0xa28a, 0xa2a8, 0xa401, 0xa404, 0xa410, 0xa440, 0xa489, 0xa4a4, 0xa500, 0xa519, 0xa651, 0xa80a, 0xa828,
     0xa8a2, 0xa954, 0xa986, 0xaa08, 0xaa0a, 0xaa20, 0xaa22, 0xaa28, 0xaa88, 0xaaaa};
+
+constexpr GridPoints<std::uint64_t, 1024> iq2_s_points = grid_points<std::uint64_t>(iq2_s_grid, iq2_point);
 
 constexpr CodebookBlocks blocks = make_blocks(iq2_s_grid, 0xff00);
 constexpr float levels[3] = {8, 25, 43};

@@ -1,6 +1,8 @@
 // IQ2_XS: the grid, shape and packing.
 #include "formats/iq2_xs.h"
 
+#include "formats/grid_tables.h"
+
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
@@ -46,6 +48,9 @@ constexpr std::uint16_t iq2_xs_grid[512] = {
     0xa008, 0xa00a, 0xa020, 0xa02a, 0xa0a0, 0xa151, 0xa159, 0xa1a6, 0xa200, 0xa202, 0xa208, 0xa22a, 0xa280,
     0xa2a0, 0xa440, 0xa495, 0xa665, 0xa698, 0xa80a, 0xa820, 0xa822, 0xa828, 0xa8a0, 0xa8a8, 0xa904, 0xa984,
     0xa986, 0xaa28, 0xaa2a, 0xaa91, 0xaaaa};
+
+constexpr GridPoints<std::uint64_t, 512> iq2_xs_points = grid_points<std::uint64_t>(iq2_xs_grid, iq2_point);
+constexpr GridPlanes<512> iq2_xs_planes = iq2_planes(iq2_xs_grid);
 
 constexpr CodebookBlocks blocks = make_blocks(iq2_xs_grid, 0xff00);
 constexpr float levels[3] = {8, 25, 43};

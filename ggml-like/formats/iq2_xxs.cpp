@@ -1,6 +1,8 @@
 // IQ2_XXS: the grid, shape and packing.
 #include "formats/iq2_xxs.h"
 
+#include "formats/grid_tables.h"
+
 namespace coterie {
 
 // Eight levels of two bits, the first lowest; grid.h says what they stand for.
@@ -26,6 +28,9 @@ constexpr std::uint16_t iq2_xxs_grid[256] = {
     0x8410, 0x8415, 0x8440, 0x8460, 0x8500, 0x8546, 0x8594, 0x8609, 0x8640, 0x8660, 0x8802, 0x8904, 0x8a11,
     0x9004, 0x9010, 0x9024, 0x9040, 0x90a1, 0x9116, 0x9180, 0x9245, 0x9400, 0x9422, 0x9444, 0x9551, 0x9881,
     0x9920, 0xa002, 0xa050, 0xa085, 0xa109, 0xa200, 0xa418, 0xa850, 0xa904};
+
+constexpr GridPoints<std::uint64_t, 256> iq2_xxs_points = grid_points<std::uint64_t>(iq2_xxs_grid, iq2_point);
+constexpr GridPlanes<256> iq2_xxs_planes = iq2_planes(iq2_xxs_grid);
 
 constexpr CodebookBlocks blocks = make_blocks(iq2_xxs_grid, 0xff00);
 constexpr float levels[3] = {8, 25, 43};

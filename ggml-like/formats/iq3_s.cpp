@@ -1,6 +1,8 @@
 // IQ3_S: the grid, shape and packing.
 #include "formats/iq3_s.h"
 
+#include "formats/grid_tables.h"
+
 namespace coterie {
 
 // Four levels of four bits, the first lowest; grid.h says what they stand for.
@@ -46,6 +48,9 @@ constexpr std::uint16_t iq3_s_grid[512] = {
     0x7022, 0x7036, 0x7040, 0x7054, 0x7062, 0x7102, 0x7111, 0x7124, 0x7143, 0x7145, 0x7201, 0x7204, 0x7210,
     0x7216, 0x7221, 0x7230, 0x7251, 0x7302, 0x7332, 0x7335, 0x7353, 0x7401, 0x7405, 0x7413, 0x7420, 0x7450,
     0x7522, 0x7542, 0x7602, 0x7631, 0x7700};
+
+constexpr GridPoints<std::uint32_t, 512> iq3_s_points = grid_points<std::uint32_t>(iq3_s_grid, iq3_s_point);
+constexpr GridPlanes<512> iq3_s_planes = iq3_planes(iq3_s_grid);
 
 constexpr CodebookBlocks blocks = make_blocks(iq3_s_grid, 0xff00);
 constexpr float levels[8] = {1, 3, 5, 7, 9, 11, 13, 15};

@@ -1,6 +1,8 @@
 // IQ3_XXS: the grid, shape and packing.
 #include "formats/iq3_xxs.h"
 
+#include "formats/grid_tables.h"
+
 namespace coterie {
 
 // Four levels of four bits, the first lowest; grid.h says what they stand for.
@@ -26,6 +28,10 @@ constexpr std::uint16_t iq3_xxs_grid[256] = {
     0x6046, 0x6064, 0x6121, 0x6161, 0x6217, 0x6264, 0x6330, 0x6336, 0x6444, 0x6505, 0x6552, 0x6633, 0x6703,
     0x6721, 0x7003, 0x7005, 0x7007, 0x7010, 0x7032, 0x7052, 0x7126, 0x7140, 0x7212, 0x7245, 0x7252, 0x7300,
     0x7315, 0x7333, 0x7360, 0x7421, 0x7441, 0x7500, 0x7502, 0x7524, 0x7630};
+
+constexpr GridPoints<std::uint32_t, 256> iq3_xxs_points =
+    grid_points<std::uint32_t>(iq3_xxs_grid, iq3_xxs_point);
+constexpr GridPlanes<256> iq3_xxs_planes = iq3_planes(iq3_xxs_grid);
 
 constexpr CodebookBlocks blocks = make_blocks(iq3_xxs_grid, 0xff00);
 constexpr float levels[8] = {4, 12, 20, 28, 36, 44, 52, 62};

@@ -10,6 +10,7 @@ bool runs_generic();
 bool runs_avx2();
 bool runs_avx512();
 bool runs_avx512vnni();
+bool runs_avx512vbmi();
 
 // Kernels::encode, from isa_<name>_encode.cpp.
 struct Encoders {
@@ -23,5 +24,6 @@ extern const Kernels kernels_generic;
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
 extern const Kernels kernels_avx512vnni;
+extern const Kernels kernels_avx512vbmi;
 
 }  // namespace coterie

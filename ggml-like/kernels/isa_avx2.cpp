@@ -7,6 +7,7 @@
 #include "kernels/x86/small_blocks.h"
 #include "kernels/x86/stream.h"
 #include "kernels/x86/superblocks.h"
+#include "kernels/x86/ternary.h"
 #include "kernels/x86/wide_avx2.h"
 
 namespace coterie {

@@ -8,6 +8,7 @@
 #include "kernels/x86/small_blocks.h"
 #include "kernels/x86/stream.h"
 #include "kernels/x86/superblocks.h"
+#include "kernels/x86/ternary.h"
 #include "kernels/x86/wide_avx512vnni.h"
 
 namespace coterie {

@@ -9,12 +9,11 @@ bool runs_generic() { return true; }
 bool runs_avx2() { return cpu_features().avx2; }
 bool runs_avx512() { return cpu_features().avx512; }
 bool runs_avx512vnni() { return cpu_features().avx512vnni; }
+bool runs_avx512vbmi() { return cpu_features().avx512vbmi; }
 
 static const Kernels* const tables[] = {
 #if defined(__x86_64__)
-    &kernels_avx512vnni,
-    &kernels_avx512,
-    &kernels_avx2,
+    &kernels_avx512vbmi, &kernels_avx512vnni, &kernels_avx512, &kernels_avx2,
 #endif
     &kernels_generic,
 };

@@ -76,6 +76,7 @@ template <class Isa>
 struct Unpack256<Q6_K, Isa> {
   using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::offset;
+  static constexpr int offset = 32;
   COTERIE_INLINE static void run(const Q6_K::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
     u.d = b.scale.bits;
@@ -116,6 +117,7 @@ template <class Isa>
 struct Unpack256<Q3_K, Isa> {
   using Unpacked = Unpacked256<Isa, std::uint16_t>;
   static constexpr Codes codes = Codes::offset;
+  static constexpr int offset = 4;
   COTERIE_INLINE static void run(const Q3_K::Block& b, Unpacked& u) {
     u.d = b.scale.bits;
     const __m256i scales = _mm256_sub_epi16(_mm256_cvtepu8_epi16(scale_bytes(b)), _mm256_set1_epi16(32));

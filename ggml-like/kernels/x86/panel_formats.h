@@ -46,14 +46,26 @@ COTERIE_INLINE void turn_codes(PanelRow row, BytePanel& p) {
   }
 }
 
-template <class F>
-constexpr int panel_offset = Unpack256<F, Avx512Vnni>::codes == Codes::plain ? 0 : 128;
-template <>
-inline constexpr int panel_offset<Q3_K> = 4;
+// Objects of wider ISAs keep panels of their own, so that none is compiled for more than its table promises.
+template <class Isa>
+concept VnniIsa = std::is_base_of_v<Avx512Vnni, Isa>;
 
 template <class F>
+constexpr int panel_offset_of() {
+  using Row = Unpack256<F, Avx512Vnni>;
+  if constexpr (Row::codes == Codes::plain)
+    return 0;
+  else if constexpr (Row::codes == Codes::offset)
+    return Row::offset;
+  else
+    return 128;
+}
+template <class F>
+constexpr int panel_offset = panel_offset_of<F>();
+
+template <class F, VnniIsa Isa>
 requires std::is_same_v<typename F::Integers, Integers256>
-struct PanelOps<F, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 16, panel_offset<F>, F::has_mins> {
+struct PanelOps<F, Isa> : SuperblockPanel<Isa, 16, panel_offset<F>, F::has_mins> {
   using Row = Unpack256<F, Avx512Vnni>;
   static void fill(PanelRow row, int, BytePanel& p) {
     alignas(64) std::byte codes[16][256];
@@ -119,8 +131,8 @@ COTERIE_INLINE void fill_k_scales(PanelRow row, BytePanel& p) {
   });
 }
 
-template <>
-struct PanelOps<Q4_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 32, 0, true> {
+template <VnniIsa Isa>
+struct PanelOps<Q4_K, Isa> : SuperblockPanel<Isa, 32, 0, true> {
   static void fill(PanelRow row, int, BytePanel& p) {
     fill_k_scales(row, p);
     for (int i = 0; i < 8; ++i) {
@@ -135,8 +147,8 @@ struct PanelOps<Q4_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 32, 0, true> {
   }
 };
 
-template <>
-struct PanelOps<Q5_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 32, 0, true> {
+template <VnniIsa Isa>
+struct PanelOps<Q5_K, Isa> : SuperblockPanel<Isa, 32, 0, true> {
   static void fill(PanelRow row, int, BytePanel& p) {
     fill_k_scales(row, p);
     __m512i fifth[2][4];
@@ -159,8 +171,8 @@ struct PanelOps<Q5_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 32, 0, true> {
   }
 };
 
-template <>
-struct PanelOps<Q6_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 16, 32, false> {
+template <VnniIsa Isa>
+struct PanelOps<Q6_K, Isa> : SuperblockPanel<Isa, 16, 32, false> {
   static void fill(PanelRow row, int, BytePanel& p) {
     __m512i v[4];
     turn(row, 192, v);
@@ -191,8 +203,8 @@ struct PanelOps<Q6_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 16, 32, false> {
 };
 
 // Scale times code is at most 45: a panel of products, and no scales in the sums.
-template <>
-struct PanelOps<Q2_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 256, 0, true> {
+template <VnniIsa Isa>
+struct PanelOps<Q2_K, Isa> : SuperblockPanel<Isa, 256, 0, true> {
   static void fill(PanelRow row, int, BytePanel& p) {
     __m512i v[4];
     turn(row, 84 - 16, v);
@@ -223,8 +235,8 @@ struct PanelOps<Q2_K, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 256, 0, true> {
   }
 };
 
-template <>
-struct PanelOps<IQ4_XS, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 32, 128, false> {
+template <VnniIsa Isa>
+struct PanelOps<IQ4_XS, Isa> : SuperblockPanel<Isa, 32, 128, false> {
   static void fill(PanelRow row, int, BytePanel& p) {
     __m512i v[4];
     turn(row, 0, v);
@@ -249,9 +261,9 @@ struct PanelOps<IQ4_XS, Avx512Vnni> : SuperblockPanel<Avx512Vnni, 32, 128, false
 template <class F>
 constexpr int small_panel_offset = Unpack32<F>::is_signed ? 128 : Unpack32<F>::offset;
 
-template <class F>
+template <class F, VnniIsa Isa>
 requires std::is_same_v<typename F::Integers, Integers32>
-struct PanelOps<F, Avx512Vnni> : SmallBlockPanel<Avx512Vnni, small_panel_offset<F>, F::has_mins> {
+struct PanelOps<F, Isa> : SmallBlockPanel<Isa, small_panel_offset<F>, F::has_mins> {
   static void fill(PanelRow row, int n_columns, BytePanel& p) {
     alignas(64) std::byte codes[16][256];
     const std::byte* turned[16];

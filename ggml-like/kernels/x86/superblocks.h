@@ -15,16 +15,17 @@ namespace coterie {
 //   signed_   as they are, within [-128, 127]
 //   plain     unsigned, at most 64
 //   offset    unsigned, at most 64, and each stands for code - offset: the offset is taken off through the group sums
-//   levels    unsigned, at most 64, with the signs apart
-enum class Codes { signed_, plain, offset, levels };
+//   wide_offset   the same, at most 128, the offset 64
+//   levels        unsigned, at most 64, with the signs apart
+enum class Codes { signed_, plain, offset, wide_offset, levels };
 
 template <class Isa, class ScaleType>
 struct Unpacked256 {
   typename Wide<Isa>::V q[4];
   typename Wide<Isa>::Scales scales;
-  typename Wide<Isa>::V pair_scales[4];  // Codes::signed_ has these instead
+  typename Wide<Isa>::V pair_scales[4];  // Codes::signed_ and wide_offset have these instead
   typename Wide<Isa>::Signs signs[4];    // Codes::levels
-  __m256i group_words;                   // minima; or scale * -offset of Codes::offset
+  __m256i group_words;                   // minima; or scale * -offset
   ScaleType d;
   ScaleType m;
 };
@@ -73,7 +74,13 @@ struct BlockOps<F, Isa> {
         acc = W::add_products(acc, W::signed_pair_products(u.q[c], W::load(x + 64 * c)), u.pair_scales[c]);
       return acc;
     }
-    if constexpr (codes == Codes::offset) acc = W::widen(group_products(u, group_sums));
+    if constexpr (codes == Codes::offset || codes == Codes::wide_offset)
+      acc = W::widen(group_products(u, group_sums));
+    if constexpr (codes == Codes::wide_offset) {
+      for (int c = 0; c < 4; ++c)
+        acc = W::add_products(acc, W::pair_products(u.q[c], W::load(x + 64 * c)), u.pair_scales[c]);
+      return acc;
+    }
     V each[4];
     for (int c = 0; c < 4; ++c) {
       V v = W::load(x + 64 * c);
@@ -83,7 +90,7 @@ struct BlockOps<F, Isa> {
     return W::weigh(acc, each, u.scales);
   }
 
-  // Eight doublewords that add up to msum; or to what Codes::offset has to add to isum.
+  // Eight doublewords that add up to msum; or to what an offset has to add to isum.
   COTERIE_INLINE static __m256i group_products(const Unpacked& u, const std::int16_t* group_sums) {
     return W::add_products(_mm256_setzero_si256(), u.group_words, W::load32(group_sums));
   }

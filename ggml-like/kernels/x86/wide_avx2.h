@@ -48,6 +48,17 @@ struct Wide<Avx2> {
     return {shift<first>(load32(p)), shift<second>(load32(p))};
   }
 
+  // Eight times eight bytes, sixteen times four.
+  template <class At>
+  COTERIE_INLINE static V eight(At at) {
+    return {four(at, 0), four(at, 4)};
+  }
+  template <class At>
+  COTERIE_INLINE static V sixteen(At at) {
+    return {eight_doublewords(at, 0), eight_doublewords(at, 8)};
+  }
+  COTERIE_INLINE static V join(__m256i low, __m256i high) { return {low, high}; }
+
   // 16 + 16 bytes, each twice: lanes a, a >> 4, b, b >> 4.
   COTERIE_INLINE static V nibble_lanes(const void* p) {
     const __m128i a = _mm_loadu_si128(static_cast<const __m128i*>(p));
@@ -181,6 +192,16 @@ struct Wide<Avx2> {
   }
 
  private:
+  template <class At>
+  COTERIE_INLINE static __m256i four(At at, int i) {
+    return _mm256_setr_epi64x(static_cast<long long>(at(i)), static_cast<long long>(at(i + 1)),
+                              static_cast<long long>(at(i + 2)), static_cast<long long>(at(i + 3)));
+  }
+  template <class At>
+  COTERIE_INLINE static __m256i eight_doublewords(At at, int i) {
+    const auto v = [&](int k) { return static_cast<int>(at(i + k)); };
+    return _mm256_setr_epi32(v(0), v(1), v(2), v(3), v(4), v(5), v(6), v(7));
+  }
   // Each lane: the sums of its part of a, b, c and d.
   COTERIE_INLINE static __m256i lane_sums(__m256i a, __m256i b, __m256i c, __m256i d) {
     const __m256i p = _mm256_add_epi32(_mm256_unpacklo_epi32(a, b), _mm256_unpackhi_epi32(a, b));

@@ -29,6 +29,20 @@ struct Wide<Avx512> {
       return _mm512_sllv_epi16(twice, halves(-first, -second));
   }
 
+  template <class At>
+  COTERIE_INLINE static V eight(At at) {
+    const auto halves = Wide<Avx2>::eight(at);
+    return join(halves.low, halves.high);
+  }
+  template <class At>
+  COTERIE_INLINE static V sixteen(At at) {
+    const auto halves = Wide<Avx2>::sixteen(at);
+    return join(halves.low, halves.high);
+  }
+  COTERIE_INLINE static V join(__m256i low, __m256i high) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+
   COTERIE_INLINE static V nibble_lanes(const void* p) {
     const V both = _mm512_castsi256_si512(Wide<Avx2>::load32(p));
     const V lanes = _mm512_shuffle_i64x2(both, both, 0x50);

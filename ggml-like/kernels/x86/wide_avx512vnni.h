@@ -23,7 +23,9 @@ struct Wide<Avx512Vnni> : Wide<Avx512> {
     out[0] = _mm512_permutexvar_epi16(first, w);
     out[1] = _mm512_permutexvar_epi16(_mm512_add_epi16(first, _mm512_set1_epi16(8)), w);
   }
-  COTERIE_INLINE static int scale_at(int group) { return group / 8 * 32 + group % 4 * 8 + group / 4 % 2 * 4; }  // word
+  COTERIE_INLINE static int scale_at(int group) {
+    return group / 8 * 32 + group % 4 * 8 + group / 4 % 2 * 4;
+  }  // word
   COTERIE_INLINE static V products(V a, V b) { return _mm512_dpbusd_epi32(zero(), a, b); }
   COTERIE_INLINE static V weigh(V acc, const V (&products)[4], const Scales& scales) {
     acc = add_products(acc, _mm512_packs_epi32(products[0], products[1]), scales[0]);
