@@ -1,5 +1,6 @@
 // The one file built with the flags of avx512vbmi; its only export is this table.
 #include "kernels/make_kernels.h"
+#include "kernels/x86/burst_avx512vnni.h"
 #include "kernels/x86/codebooks_vbmi.h"
 #include "kernels/x86/iq_quants.h"
 #include "kernels/x86/k_quants.h"
