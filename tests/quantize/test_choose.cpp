@@ -155,7 +155,8 @@ TEST_CASE("on models of many shapes every mix chooses as llama.cpp does") {
     const ShapedModel model(json);
     for (const auto& [mix, types] : json["mixes"].items()) {
       const std::string plain = mix.substr(0, mix.find('+'));
-      INFO(name, " ", mix);
+      const std::string subject = name + " " + mix;
+      INFO(subject);
       const auto expected = model.expected(types);
       const bool weighted = mix != plain;
       CHECK(difference(model.choose(wish(plain, weighted)), expected) == "");
