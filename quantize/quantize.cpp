@@ -2,12 +2,12 @@
 
 #include "base/errors.h"
 #include "base/output_file.h"
-#include "gguf/writer.h"
 #include "kernels/kernels.h"
 #include "quantize/encode.h"
 
 #include <omp.h>
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <span>
 #include <utility>
@@ -16,6 +16,7 @@ namespace coterie::quantize {
 
 namespace {
 
+constexpr std::uint64_t bytes_between_releases = 16 << 20;
 constexpr std::uint32_t quantization_version = 2;  // of the block layouts, as all GGUF files of today have
 
 bool is_lossless(const FormatInfo& f) {
@@ -139,18 +140,6 @@ RowSource rows_of(const PlannedTensor& planned) {
 
 }  // namespace
 
-std::uint64_t Plan::bytes() const {
-  std::uint64_t sum = 0;
-  for (const PlannedTensor& t : tensors) sum += t.bytes();
-  return sum;
-}
-
-std::int64_t Plan::elements() const {
-  std::int64_t sum = 0;
-  for (const PlannedTensor& t : tensors) sum += t.source->elements();
-  return sum;
-}
-
 Plan make_plan(const gguf::Reader& file, const PlanOptions& options) {
   std::vector<Candidate> candidates;
   for (const gguf::TensorInfo& t : file.tensors()) candidates.push_back(candidate(t));
@@ -168,28 +157,52 @@ Plan make_plan(const gguf::Reader& file, const PlanOptions& options) {
   return plan;
 }
 
-void quantize(const gguf::Reader& file, const Plan& plan, const QuantizeOptions& options) {
-  const int threads = options.threads > 0 ? options.threads : omp_get_max_threads();
-  gguf::Writer out(options.to);
-  write_keys(out, file, plan.file_type, options.importance);
-  for (const PlannedTensor& t : plan.tensors)
-    out.add_tensor(t.source->name,
-                   std::span(t.source->shape).first(static_cast<std::size_t>(t.source->n_dims)), *t.format);
-  out.begin_data();
+Quantization::Quantization(const QuantizeOptions& options)
+    : options_(options),
+      source_(options.from),
+      plan_(make_plan(source_, options.plan)),
+      file_(options.to, options.split_bytes) {
+  write_keys(file_, source_, plan_.file_type, options.plan.importance);
+  for (const PlannedTensor& t : plan_.tensors)
+    file_.add_tensor(t.source->name,
+                     std::span(t.source->shape).first(static_cast<std::size_t>(t.source->n_dims)), *t.format);
+  file_.lay_out();
+  for (const std::string& part : file_.paths()) {
+    check_target(part);
+    std::error_code ignored;
+    for (int i = 0; i < source_.files(); ++i)
+      if (std::filesystem::equivalent(part, source_.file_path(i), ignored))
+        throw UsageError(part + ": is the input; the output needs a name of its own");
+  }
+}
 
-  std::uint64_t done = 0;
-  const std::uint64_t total = plan.bytes();
-  const auto wrote = [&](std::uint64_t bytes) {
+gguf::Work Quantization::work() const {
+  gguf::Work work{options_.facts, {}};
+  if (const ImportanceMatrix* importance = options_.plan.importance)
+    work.options.emplace_back("--imatrix", gguf::describe_source(importance->path()).second);
+  if (options_.split_bytes > 0) work.options.emplace_back("--split", std::to_string(options_.split_bytes));
+  for (int i = 0; i < source_.files(); ++i)
+    work.source.push_back(gguf::describe_source(source_.file_path(i)));
+  return work;
+}
+
+void Quantization::run() {
+  gguf::Journal journal(options_.to + ".journal", work(), {&file_}, options_.journal);
+  std::uint64_t done = journal.resumed_bytes(), unreleased = 0;
+  Encoder encoder;
+  encoder.threads = options_.threads > 0 ? options_.threads : omp_get_max_threads();
+  encoder.importance = options_.plan.importance;
+  encoder.check_source = [&] { source_.check_io(); };
+  encoder.wrote = [&](std::uint64_t bytes) {
     done += bytes;
-    if (options.progress) options.progress(done, total);
+    unreleased += bytes;
+    if (unreleased > bytes_between_releases) source_.release(), unreleased = 0;
+    if (options_.progress) options_.progress(done, file_.data_bytes());
   };
-  const Encoder encoder{.threads = threads,
-                        .importance = options.importance,
-                        .check_source = [&] { file.check_io(); },
-                        .wrote = wrote};
-  for (std::size_t i = 0; i < plan.tensors.size(); ++i)
-    encoder.write(out, static_cast<int>(i), rows_of(plan.tensors[i]));
-  out.commit();
+  journal.run([&] {
+    for (std::size_t i = 0; i < plan_.tensors.size(); ++i)
+      encoder.write(file_, static_cast<int>(i), rows_of(plan_.tensors[i]));
+  });
 }
 
 }  // namespace coterie::quantize

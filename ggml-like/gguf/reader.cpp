@@ -297,4 +297,8 @@ void Reader::check_io() const {
   for (const auto& file : files_) file->check();
 }
 
+void Reader::release() const {
+  for (const auto& file : files_) file->release();
+}
+
 }  // namespace coterie::gguf

@@ -10,6 +10,7 @@
 #include "base/mapping.h"
 #include "formats/formats.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -71,6 +72,7 @@ class Reader {
          std::string name);  // a whole file in memory, which must outlive this
 
   const std::string& path() const { return path_; }
+  int files() const { return std::max(1, static_cast<int>(files_.size())); }
   const std::string& file_path(int file) const;  // of TensorInfo::file
   std::uint32_t version() const { return version_; }
   std::uint64_t alignment() const { return alignment_; }
@@ -105,6 +107,8 @@ class Reader {
   // place: results since then are worthless. check_io() throws FileError saying which file.
   bool io_failed() const;
   void check_io() const;
+  // Pages in use so far count no longer as this process's memory (MappedFile::release).
+  void release() const;
 
  private:
   void build(std::span<const Part> parts);

@@ -2,14 +2,16 @@
 #include "quantize/quantize.h"
 
 #include "base/errors.h"
-#include "base/output_file.h"
 #include "cli/command.h"
 #include "cli/files.h"
 #include "cli/fit.h"
 #include "cli/terminal.h"
+#include "cli/version.h"
 
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -18,10 +20,10 @@ namespace coterie::cli {
 namespace {
 
 struct Wanted {
-  std::string from, to;
-  std::optional<std::string> type, recipe, imatrix;
+  std::string from, to, sync_every;
+  std::optional<std::string> type, recipe, imatrix, split;
   FitArgs fit;
-  bool pure, allow_requantize, dry_run;
+  bool pure, allow_requantize, dry_run, json, restart;
   int threads;
 };
 
@@ -31,77 +33,111 @@ Wanted parse(Args& args) {
   w.to = args.positional("OUT", "the GGUF file to write");
   w.type = args.maybe("--type TYPE", "one type (Q4_K) or a mix (Q4_K_M); a name that is both means the mix");
   w.recipe =
-      args.maybe("--recipe FILE", "lines 'tensor pattern = type'; the first that matches wins over --type");
+      args.maybe("--recipe FILE", "lines 'tensor pattern = type'; the first that matches goes before --type");
   w.fit = fit_args(args);
   w.imatrix = args.maybe("--imatrix FILE", "importance matrix: which weights matter");
   w.pure = args.flag("--pure", "the type itself, on every matrix");
-  w.allow_requantize = args.flag("--allow-requantize", "start from a file that has lost precision already");
+  w.allow_requantize = args.flag("--allow-requantize", "start from types that have lost precision already");
+  w.split = args.maybe("--split SIZE", "most bytes per file, as in 48G: OUT-00001-of-00009.gguf and so on");
   w.dry_run = args.flag("--dry-run", "print every tensor's type and size, write nothing");
+  w.json = args.flag("--json", "print the dry run as one JSON object");
+  w.restart = args.flag("--restart", "begin anew, whatever a stopped run has left");
+  w.sync_every = args.option("--sync-every SIZE", "256MiB", "most data that a crash may cost");
   w.threads = static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "0: one per CPU"));
   args.finish();
-  return w;
-}
-
-void print_plan(const quantize::Plan& plan) {
-  for (const quantize::PlannedTensor& t : plan.tensors) {
-    std::string shape;
-    for (int i = 0; i < t.source->n_dims; ++i)
-      shape += (i > 0 ? " x " : "") + std::to_string(t.source->shape[static_cast<std::size_t>(i)]);
-    std::printf("%-40s %-24s %-7s %-7s %14llu\n", printable(t.source->name).c_str(), shape.c_str(),
-                t.source->format->name, t.format->name, static_cast<unsigned long long>(t.bytes()));
-  }
-  std::printf("total: %zu tensors, %llu bytes (%s), %.3f bits per weight\n", plan.tensors.size(),
-              static_cast<unsigned long long>(plan.bytes()), human_bytes(plan.bytes()).c_str(),
-              static_cast<double>(plan.bytes()) * 8 /
-                  static_cast<double>(std::max<std::int64_t>(1, plan.elements())));
-}
-
-void check_not_input(const gguf::Reader& file, const std::string& to) {
-  std::error_code ignored;
-  for (int i = 0; i <= file.tensors().back().file; ++i)
-    if (std::filesystem::equivalent(file.file_path(i), to, ignored))
-      throw UsageError(to + ": is the input; the output needs a name of its own");
-}
-
-int quantize_file(Args& args) {
-  const Wanted w = parse(args);
   if (!w.type && !w.recipe && !w.fit.wanted())
     throw UsageError("quantize: --type TYPE, --recipe FILE or --fit SIZE is missing");
   if (w.fit.wanted() && (w.type || w.recipe || w.pure))
     throw UsageError("quantize: --fit chooses every type, expected no --type, --recipe or --pure beside it");
-  quantize::PlanOptions options;
-  std::optional<quantize::Recipe> recipe;
-  if (w.type) options.wish.type = quantize::find_type(*w.type, w.pure);
-  if (w.recipe) options.wish.recipe = &recipe.emplace(quantize::read_recipe(*w.recipe));
-  options.wish.pure = w.pure;
-  options.allow_requantize = w.allow_requantize;
-  std::optional<quantize::ImportanceMatrix> importance;
-  if (w.imatrix) options.importance = &importance.emplace(*w.imatrix);
-  gguf::Reader file(w.from);
-  if (!file.tensors().empty()) check_not_input(file, w.to);
-  if (w.fit.wanted()) {
-    quantize::PlanOptions any = options;  // refusals come before the long measuring
-    any.wish.type = quantize::find_type("Q4_0", false);
-    quantize::make_plan(file, any);
-    options.wish.recipe = &recipe.emplace(fit_recipe({file, w.to, options.importance, w.threads}, w.fit));
+  return w;
+}
+
+gguf::Facts facts(const Wanted& w, const quantize::Recipe* recipe) {
+  gguf::Facts facts{{"version", version_line()}};
+  if (w.type) facts.emplace_back("--type", *w.type);
+  if (recipe != nullptr) facts.emplace_back("--recipe", quantize::text_of(*recipe));
+  if (w.pure) facts.emplace_back("--pure", "1");
+  return facts;
+}
+
+void print_table(const quantize::Quantization& q) {
+  std::int64_t weights = 0;
+  for (int i = 0; i < q.file().tensor_count(); ++i) {
+    const quantize::PlannedTensor& t = q.plan().tensors[static_cast<std::size_t>(i)];
+    std::string shape;
+    for (int d = 0; d < t.source->n_dims; ++d)
+      shape += (d > 0 ? " x " : "") + std::to_string(t.source->shape[static_cast<std::size_t>(d)]);
+    std::printf("%-40s %-24s %-7s %-7s %14llu\n", printable(t.source->name).c_str(), shape.c_str(),
+                t.source->format->name, t.format->name,
+                static_cast<unsigned long long>(q.file().tensor_bytes(i)));
+    weights += t.source->elements();
   }
-  const quantize::Plan plan = quantize::make_plan(file, options);
-  for (const std::string& line : plan.warnings)
+  for (const std::string& path : q.file().paths()) std::printf("%s\n", printable(path).c_str());
+  const std::uint64_t bytes = q.file().file_bytes();
+  std::printf("  %d tensors, %llu bytes (%s), %.3f bits per weight\n", q.file().tensor_count(),
+              static_cast<unsigned long long>(bytes), human_bytes(bytes).c_str(),
+              static_cast<double>(q.file().data_bytes()) * 8 /
+                  static_cast<double>(std::max<std::int64_t>(1, weights)));
+}
+
+void print_json(const quantize::Quantization& q) {
+  nlohmann::ordered_json tensors = nlohmann::ordered_json::array();
+  for (int i = 0; i < q.file().tensor_count(); ++i) {
+    const quantize::PlannedTensor& t = q.plan().tensors[static_cast<std::size_t>(i)];
+    const auto shape = std::span(t.source->shape).first(static_cast<std::size_t>(t.source->n_dims));
+    tensors.push_back({{"name", t.source->name},
+                       {"from", t.source->format->name},
+                       {"type", t.format->name},
+                       {"shape", std::vector(shape.begin(), shape.end())},
+                       {"bytes", q.file().tensor_bytes(i)}});
+  }
+  const nlohmann::ordered_json out{
+      {"paths", q.file().paths()}, {"bytes", q.file().file_bytes()}, {"tensors", tensors}};
+  std::printf("%s\n", out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+}
+
+// The types that fit; whatever is refused is refused before the long measuring.
+quantize::Recipe fit(const Wanted& w, quantize::PlanOptions options) {
+  gguf::Reader file(w.from);
+  options.wish.type = quantize::find_type("Q4_0", false);
+  quantize::make_plan(file, options);
+  return fit_recipe({file, w.to, options.importance, w.threads}, w.fit);
+}
+
+int quantize_file(Args& args) {
+  const Wanted w = parse(args);
+  quantize::QuantizeOptions options;
+  options.from = w.from;
+  options.to = w.to;
+  if (w.type) options.plan.wish.type = quantize::find_type(*w.type, w.pure);
+  std::optional<quantize::Recipe> recipe;
+  if (w.recipe) options.plan.wish.recipe = &recipe.emplace(quantize::read_recipe(*w.recipe));
+  options.plan.wish.pure = w.pure;
+  options.plan.allow_requantize = w.allow_requantize;
+  std::optional<quantize::ImportanceMatrix> importance;
+  if (w.imatrix) options.plan.importance = &importance.emplace(*w.imatrix);
+  if (w.fit.wanted()) options.plan.wish.recipe = &recipe.emplace(fit(w, options.plan));
+  options.facts = facts(w, options.plan.wish.recipe);
+  if (w.split) options.split_bytes = std::max<std::uint64_t>(1, parse_size("--split", *w.split));
+  options.threads = w.threads;
+  options.journal.restart = w.restart;
+  options.journal.batch_bytes = parse_size("--sync-every", w.sync_every);
+
+  const Interrupt interrupt;
+  Progress progress, verifying;
+  options.progress = interruptible(progress, "quantizing", "interrupted");
+  options.journal.verifying =
+      interruptible(verifying, "checking what is there",
+                    "interrupted; what is done is kept, the same command goes on from there");
+  quantize::Quantization quantization(options);
+  for (const std::string& line : quantization.plan().warnings)
     std::fprintf(stderr, "warning: %s\n", printable(line).c_str());
   if (w.dry_run) {
-    print_plan(plan);
+    (w.json ? print_json : print_table)(quantization);
     return 0;
   }
-  {
-    const Interrupt interrupt;
-    Progress progress;
-    quantize::quantize(file, plan,
-                       {.to = w.to,
-                        .importance = options.importance,
-                        .threads = w.threads,
-                        .progress = interruptible(progress, "quantizing")});
-  }
-  report_written(w.to);
+  quantization.run();
+  for (const std::string& path : quantization.file().paths()) report_written(path);
   return 0;
 }
 
@@ -110,9 +146,8 @@ int quantize_file(Args& args) {
 const Command quantize_command{
     "quantize", "make a GGUF file smaller: other types for its matrices", quantize_file,
     "coterie quantize r1-bf16.gguf r1-q4.gguf --type Q4_K_M\n"
-    "coterie quantize r1-bf16.gguf r1-iq2.gguf --type IQ2_XS --imatrix r1.imatrix.gguf\n"
+    "coterie quantize r1-bf16.gguf r1-iq2.gguf --type IQ2_XS --imatrix r1.imatrix.gguf --split 48G\n"
     "coterie quantize r1-bf16.gguf r1-own.gguf --recipe own.txt --dry-run\n"
-    "coterie quantize r1-bf16.gguf r1-192.gguf --fit 192GB --imatrix r1.imatrix.gguf --explain --picture "
-    "r1.svg"};
+    "coterie quantize r1-bf16.gguf r1-192.gguf --fit 192GB --imatrix r1.imatrix.gguf --explain"};
 
 }  // namespace coterie::cli

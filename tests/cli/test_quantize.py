@@ -5,6 +5,7 @@ import struct
 import sys
 import tempfile
 
+import resume
 import support
 from support import TINY, golden, golden_json, has_golden
 
@@ -63,16 +64,37 @@ class Output(support.Case):
 
 
 class Choices(support.Case):
+    def test_the_file_of_the_prediction_layer_is_a_file_like_others(self):
+        if not has_golden("models/v3-fp8-mtp"):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "q.gguf")
+            self.ok("convert", golden("models/v3-fp8-mtp"), os.path.join(folder, "m.gguf"), "--type", "BF16")
+            self.ok("quantize", os.path.join(folder, "m.mtp.gguf"), out, "--type", "Q4_K_M")
+            found = {name: t["format"] for name, t in tensors(out).items()}
+            self.assertEqual(found["blk.2.nextn.eh_proj.weight"], "Q4_K")
+            self.assertEqual(found["blk.2.ffn_down_exps.weight"], "Q6_K")
+            self.assertEqual(found["blk.2.nextn.enorm.weight"], "F32")
+            self.assertEqual(found["blk.2.ffn_gate_inp.weight"], "F32")
+
     def test_the_dry_run_says_what_will_be_written(self):
         with tempfile.TemporaryDirectory() as folder:
             out = os.path.join(folder, "q.gguf")
-            lines = self.ok("quantize", TINY, out, "--type", "Q4_K_M", "--dry-run").out.splitlines()
+            words = ["quantize", TINY, out, "--type", "Q4_K_M", "--split", "400K"]
+            table = self.ok(*words, "--dry-run").out
+            plan = self.ok(*words, "--dry-run", "--json").json()
             self.assertEqual(os.listdir(folder), [])
-            self.ok("quantize", TINY, out, "--type", "Q4_K_M")
-            found = tensors(out)
-            self.assertEqual({line.split()[0]: line.split()[-2:] for line in lines[:-1]},
-                             {name: [t["format"], str(t["bytes"])] for name, t in found.items()})
-            self.assertIn(f"{len(found)} tensors, {sum(t['bytes'] for t in found.values())} bytes", lines[-1])
+            self.ok(*words)
+            written = sorted(os.path.join(folder, name) for name in os.listdir(folder))
+            self.assertEqual(plan["paths"], written)
+            self.assertGreater(len(written), 2)
+            self.assertEqual(plan["bytes"], sum(map(os.path.getsize, written)))
+            found = tensors(written[0])
+            self.assertEqual({t["name"]: [t["type"], t["bytes"]] for t in plan["tensors"]},
+                             {name: [t["format"], t["bytes"]] for name, t in found.items()})
+            for name, t in found.items():
+                self.assertRegex(table, rf"(?m)^{name} .* {t['format']} +{t['bytes']}$")
+            self.assertIn(f"{len(found)} tensors, {plan['bytes']} bytes", table)
 
     def test_types_are_those_of_the_reference(self):
         if not has_golden("gguf/quantized-manifests"):
@@ -194,6 +216,30 @@ class Refusals(support.Case):
                     elif case["expect"] != "either":
                         self.ok("verify", out)
                     pathlib.Path(out).unlink(missing_ok=True)
+
+
+def command(out):
+    return ["quantize", TINY, out, "--type", "Q8_0", "--split", "600K", "--sync-every", "50K"]
+
+
+class Faults(support.Case):
+    """Slow: many runs."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.work = resume.Work(cls("test_50_random_kills"), command)
+
+    def test_50_random_kills(self):
+        self.work.kill_at_random(50, seed=5)
+
+    def test_kills_in_the_middle_of_a_call(self):
+        self.work.kill_at_calls(20)
+
+    def test_a_full_disk(self):
+        self.work.fail_at_calls("enospc", 5, "No space left on device", 20)
+
+    def test_a_failing_disk(self):
+        self.work.fail_at_calls("eio", 1, "Input/output error", 20)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@
 #include "quantize/quantize.h"
 
 #include "base/errors.h"
+#include "base/json.h"
 #include "gguf/writer.h"
 #include "kernels/kernels.h"
 #include "tests/support/golden.h"
 #include "tests/support/scratch_dir.h"
+#include "tests/support/sha256.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <filesystem>
 #include <limits>
 #include <random>
@@ -66,10 +69,18 @@ PlanOptions wanting(const std::string& type, bool pure = false) {
   return options;
 }
 
-void run(const std::string& from, const std::string& to, const PlanOptions& options, int threads = 2) {
-  const gguf::Reader file(from);
-  quantize(file, make_plan(file, options),
-           {.to = to, .importance = options.importance, .threads = threads, .progress = {}});
+QuantizeOptions doing(const std::string& from, const std::string& to, const PlanOptions& plan,
+                      int threads = 2) {
+  QuantizeOptions options;
+  options.from = from;
+  options.to = to;
+  options.plan = plan;
+  options.threads = threads;
+  return options;
+}
+
+void run(const std::string& from, const std::string& to, const PlanOptions& plan, int threads = 2) {
+  Quantization(doing(from, to, plan, threads)).run();
 }
 
 std::string refusal(const std::string& from, const std::string& to, const PlanOptions& options) {
@@ -184,6 +195,93 @@ TEST_CASE("keys stay, but for those that say how the file was made") {
   CHECK(out.tensors().size() == in.tensors().size());
 }
 
+TEST_CASE("the simple formats are those of llama.cpp's quantizer, bit for bit") {
+  const test::ScratchDir dir;
+  const std::string from = test::golden("gguf/v3-yarn.gguf"), to = dir.file("out.gguf");
+  for (const char* mix : {"Q8_0", "Q4_0", "Q4_K_M", "Q5_K_M"}) {  // rows too short for K formats: Q5_0, Q5_1
+    const std::string manifest = "gguf/quantized-manifests/v3-yarn." + std::string(mix) + ".json";
+    if (!test::full_golden() && !fs::exists(test::golden(manifest))) {
+      std::printf("skipped: the compact golden set has no %s\n", manifest.c_str());
+      continue;
+    }
+    run(from, to, wanting(mix));
+    const gguf::Reader out(to);
+    const auto json = read_json(test::golden(manifest), {1 << 20, 8});
+    CHECK(json["tensors"].size() == out.tensors().size());
+    for (const auto& t : json["tensors"]) {
+      const std::string name = t["name"];
+      INFO(std::string(mix), " ", name);
+      CHECK(test::sha256(bytes_of(*out.find_tensor(name))) == t["sha256"].get<std::string>());
+    }
+  }
+}
+
+TEST_CASE("a split source is the same source") {
+  const test::ScratchDir dir;
+  const std::string whole = dir.file("in.gguf"), parts = dir.file("parts.gguf");
+  write_source(whole, {{"a", {256, 40}, "BF16"}, {"b", {256, 50}, "BF16"}, {"c", {512, 30}, "F32"}});
+  const gguf::Reader in(whole);
+  gguf::Writer out(parts, 40000);
+  for (const gguf::TensorInfo& t : in.tensors())
+    out.add_tensor(t.name, std::span(t.shape).first(static_cast<std::size_t>(t.n_dims)), *t.format);
+  out.begin_data();
+  for (std::size_t i = 0; i < 3; ++i) out.write(static_cast<int>(i), 0, bytes_of(in.tensors()[i]));
+  REQUIRE(out.paths().size() == 3);
+  out.commit();
+  run(whole, dir.file("1"), wanting("Q4_K"));
+  run(out.paths()[0], dir.file("2"), wanting("Q4_K"));
+  CHECK(same(dir.file("1"), dir.file("2")));
+}
+
+TEST_CASE("a target in parts has the same tensors") {
+  const test::ScratchDir dir;
+  const std::string from = dir.file("in.gguf");
+  write_source(from, {{"a", {256, 40}, "BF16"}, {"b", {256, 50}, "BF16"}, {"c", {512, 30}, "F32"}});
+  run(from, dir.file("whole.gguf"), wanting("Q8_0"));
+  QuantizeOptions options = doing(from, dir.file("parts.gguf"), wanting("Q8_0"));
+  options.split_bytes = 20000;
+  Quantization quantization(options);
+  quantization.run();
+  REQUIRE(quantization.file().paths().size() == 3);
+  const gguf::Reader whole(dir.file("whole.gguf")), parts(quantization.file().paths()[0]);
+  REQUIRE(parts.tensors().size() == 3);
+  for (const gguf::TensorInfo& t : whole.tensors())
+    CHECK((bytes_of(t) == bytes_of(*parts.find_tensor(t.name))));
+}
+
+// Stops after the first strip, an eighth of the tensor, which a journal without batches has recorded.
+TEST_CASE("work that was stopped goes on under the same options only") {
+  const test::ScratchDir dir;
+  const std::string from = dir.file("in.gguf"), to = dir.file("out.gguf");
+  write_source(from, {{"a", {4096, 200}, "BF16"}, {"b", {256, 50}, "BF16"}});
+  run(from, dir.file("whole.gguf"), wanting("Q4_K"));
+
+  QuantizeOptions options = doing(from, to, wanting("Q4_K"), 1);
+  options.facts = {{"--type", "Q4_K"}};
+  options.journal.batch_bytes = 1;
+  options.progress = [](std::uint64_t done, std::uint64_t total) {
+    CHECK(done < total);
+    throw Error("stopped");
+  };
+  CHECK_THROWS_WITH_AS(Quantization(options).run(),
+                       "stopped; what is done is kept, the same command goes on from there", Error);
+  CHECK(!fs::exists(to));
+  CHECK(fs::exists(to + ".partial"));
+
+  QuantizeOptions other = options;
+  other.facts[0].second = "Q8_0";
+  CHECK_THROWS_AS(Quantization(other).run(), UsageError);
+
+  std::uint64_t found = 0;
+  options.progress = {};
+  options.journal.verifying = [&](std::uint64_t, std::uint64_t total) { found = total; };
+  options.threads = 3;
+  Quantization(options).run();
+  CHECK(found == 25 * 4096 / 256 * 144);
+  CHECK(same(to, dir.file("whole.gguf")));
+  CHECK(!fs::exists(to + ".journal"));
+}
+
 TEST_CASE("what has lost precision is not quantised again unless asked") {
   const test::ScratchDir dir;
   const std::string from = dir.file("in.gguf"), to = dir.file("out.gguf");
@@ -213,6 +311,7 @@ TEST_CASE("a weight that is no number is an error, and no file appears") {
     CHECK(refusal(from, to, wanting("Q8_0")) == "tensor a.weight: a weight is no finite number");
     CHECK(!fs::exists(to));
     CHECK(!fs::exists(to + ".partial"));
+    CHECK(!fs::exists(to + ".journal"));
   }
 }
 
@@ -230,6 +329,15 @@ TEST_CASE("warnings name what was done otherwise, once per kind") {
       "blk.2.ffn_up.weight: rows of 100 are no whole blocks of Q4_K, F16 instead",
       "2 tensors, blk.0.ffn_up.weight and on: rows of 96 are no whole blocks of Q4_K, Q5_0 instead"};
   CHECK(make_plan(file, wanting("Q4_K_M")).warnings == expected);
+}
+
+TEST_CASE("the input is not written over") {
+  const test::ScratchDir dir;
+  const std::string from = dir.file("in.gguf");
+  write_source(from, {{"a", {256, 4}, "BF16"}});
+  const std::vector<std::byte> before = test::read_file(from);
+  CHECK(refusal(from, from, wanting("Q8_0")) == from + ": is the input; the output needs a name of its own");
+  CHECK((test::read_file(from) == before));
 }
 
 TEST_CASE("one tensor and no key is a file too") {
