@@ -42,7 +42,9 @@ struct NearestCode<Isa, true> {
 
   COTERIE_INLINE Batch operator()(Batch v) const {
     Ints at = step(v, Batch(middles[7]), 8);
-    for (const int size : {4, 2, 1}) at = at + step(v, Isa::lookup16(middles, at + Ints(size - 1)), size);
+    at = at + step(v, Isa::lookup16(middles, at + Ints(3)), 4);
+    at = at + step(v, Isa::lookup16(middles, at + Ints(1)), 2);
+    at = at + step(v, Isa::lookup16(middles, at), 1);
     return Isa::lookup16(levels, at);
   }
 
@@ -56,83 +58,97 @@ struct LaneLines {
   LaneValues scale, min, error;
 };
 
-// Sums over a group, of its codes and weights: importance is in each.
-struct LaneSums {
-  LaneValues q, qq, xq;
-};
-
 template <class Isa, bool has_mins, bool iq4>
 class LineFit {
   using Batch = typename Isa::Batch;
-  static constexpr int width = static_cast<int>(Batch::size);
 
  public:
+  struct Line {
+    Batch scale, min;
+  };
+  // Sums over a group of its codes and weights; importance is in each.
+  struct Sums {
+    Batch q, qq, xq;
+  };
+
   LineFit(const IntegerShape& shape, const Sixteen& p) : shape_(shape), p_(p), nearest_(shape) {
-    for (int at = 0; at < Sixteen::lanes; at += width) {
-      Batch w(0.0F), wx(0.0F);
+    each_register<Isa>([&](int at) {
+      Batch w(0.0F), wx(0.0F), wxx(0.0F);
       for (int i = 0; i < p_.group; ++i) {
+        const Batch x = load(p_.x[i], at), each = load(p_.w[i], at) * x;
         w = w + load(p_.w[i], at);
-        wx = Isa::fma(load(p_.w[i], at), load(p_.x[i], at), wx);
+        wx = wx + each;
+        wxx = Isa::fma(each, x, wxx);
       }
       w.store_aligned(w_.v + at);
       wx.store_aligned(wx_.v + at);
-    }
+      (wxx * Batch(0x1p-36F)).store_aligned(margin_.v + at);
+    });
   }
 
   // targets: where the far end of a group, in codes, may fall; a multiple of p.copies().
   void search(const float* targets, int n_targets, LaneLines& best) const {
-    for (int at = 0; at < Sixteen::lanes; at += width) {
+    each_register<Isa>([&](int at) {
       const Ends ends = ends_of(at);
       Line line = flat(at);
       Batch error = squared_error(at, line);
       for (int first = 0; first < n_targets; first += p_.copies()) {
         LaneValues target;
-        for (int l = 0; l < Sixteen::lanes; ++l) target[l] = targets[first + l / p_.groups];
+        for (int c = 0; c < p_.copies(); ++c)
+          for (int g = 0; g < p_.groups; ++g) target[c * p_.groups + g] = targets[first + c];
         Line candidate{ends.reach / load(target.v, at), Batch(0.0F) - ends.low};
         candidate = improved(at, improved(at, candidate));
-        keep_better(candidate, squared_error(at, candidate), line, error);
+        const Batch its_error = squared_error(at, candidate);
+        const auto better = its_error + load(margin_.v, at) < error;
+        line.scale = xsimd::select(better, candidate.scale, line.scale);
+        line.min = xsimd::select(better, candidate.min, line.min);
+        error = xsimd::select(better, its_error, error);
       }
       line.scale.store_aligned(best.scale.v + at);
       line.min.store_aligned(best.min.v + at);
       error.store_aligned(best.error.v + at);
-    }
+    });
   }
 
-  // The error of given lines; best takes the better ones.
-  void try_lines(const LaneValues& scale, const LaneValues& min, LaneValues& error) const {
-    for (int at = 0; at < Sixteen::lanes; at += width)
-      squared_error(at, {load(scale.v, at), load(min.v, at)}).store_aligned(error.v + at);
+  // What follows is about the codes that lines imply, in the lanes from `at` on.
+  Batch squared_error(int at, Line line) const {
+    const Batch inverse = inverse_of(line.scale), down = Batch(0.0F) - line.scale;
+    Batch error(0.0F);
+    for (int i = 0; i < p_.group; ++i) {
+      Batch x = load(p_.x[i], at);
+      if constexpr (has_mins) x = x + line.min;
+      const Batch e = Isa::fma(down, nearest_(x * inverse), x);
+      error = Isa::fma(load(p_.w[i], at) * e, e, error);
+    }
+    return error;
   }
 
-  // What least squares needs, for the codes that the lines imply.
-  void sums(const LaneValues& scale, const LaneValues& min, LaneSums& s) const {
-    for (int at = 0; at < Sixteen::lanes; at += width) {
-      const Sums t = sums_at(at, {load(scale.v, at), load(min.v, at)});
-      t.q.store_aligned(s.q.v + at);
-      t.qq.store_aligned(s.qq.v + at);
-      t.xq.store_aligned(s.xq.v + at);
+  // What least squares needs.
+  Sums sums(int at, Line line) const {
+    const Batch inverse = inverse_of(line.scale), offset = line.min * inverse;
+    Sums s{Batch(0.0F), Batch(0.0F), Batch(0.0F)};
+    for (int i = 0; i < p_.group; ++i) {
+      const Batch x = load(p_.x[i], at), q = code(x, inverse, offset), wq = load(p_.w[i], at) * q;
+      if constexpr (has_mins) s.q = s.q + wq;
+      s.qq = Isa::fma(wq, q, s.qq);
+      s.xq = Isa::fma(wq, x, s.xq);
     }
+    return s;
   }
 
-  // The codes themselves, q [group][16].
-  void codes(const LaneValues& scale, const LaneValues& min, float (*q)[Sixteen::lanes]) const {
-    for (int at = 0; at < Sixteen::lanes; at += width) {
-      const Line line{load(scale.v, at), load(min.v, at)};
-      const Batch inverse = inverse_of(line.scale), offset = line.min * inverse;
-      for (int i = 0; i < p_.group; ++i) code(load(p_.x[i], at), inverse, offset).store_aligned(q[i] + at);
-    }
+  // q [group][16]
+  void codes(int at, Line line, float (*q)[Sixteen::lanes]) const {
+    const Batch inverse = inverse_of(line.scale), offset = line.min * inverse;
+    for (int i = 0; i < p_.group; ++i) code(load(p_.x[i], at), inverse, offset).store_aligned(q[i] + at);
   }
 
   const LaneValues& importance_sums() const { return w_; }
   const LaneValues& weighted_sums() const { return wx_; }
+  // Errors that differ by less are equal but for rounding: then the earlier candidate stays, so that groups which fit
+  // many lines perfectly agree on one, and their integer scales are simple.
+  const LaneValues& margins() const { return margin_; }
 
  private:
-  struct Line {
-    Batch scale, min;
-  };
-  struct Sums {
-    Batch q, qq, xq;
-  };
   // reach: what the scales divide; low: where code 0 begins.
   struct Ends {
     Batch reach, low;
@@ -167,33 +183,9 @@ class LineFit {
     return {Batch(0.0F), xsimd::max(Batch(0.0F) - load(wx_.v, at) / load(w_.v, at), Batch(least_min_))};
   }
 
-  Sums sums_at(int at, Line line) const {
-    const Batch inverse = inverse_of(line.scale), offset = line.min * inverse;
-    Sums s{Batch(0.0F), Batch(0.0F), Batch(0.0F)};
-    for (int i = 0; i < p_.group; ++i) {
-      const Batch x = load(p_.x[i], at), q = code(x, inverse, offset), wq = load(p_.w[i], at) * q;
-      if constexpr (has_mins) s.q = s.q + wq;
-      s.qq = Isa::fma(wq, q, s.qq);
-      s.xq = Isa::fma(wq, x, s.xq);
-    }
-    return s;
-  }
-
-  Batch squared_error(int at, Line line) const {
-    const Batch inverse = inverse_of(line.scale), down = Batch(0.0F) - line.scale;
-    Batch error(0.0F);
-    for (int i = 0; i < p_.group; ++i) {
-      Batch x = load(p_.x[i], at);
-      if constexpr (has_mins) x = x + line.min;
-      const Batch e = Isa::fma(down, nearest_(x * inverse), x);
-      error = Isa::fma(load(p_.w[i], at) * e, e, error);
-    }
-    return error;
-  }
-
   // Least squares for the codes of a line.
   Line improved(int at, Line line) const {
-    const Sums s = sums_at(at, line);
+    const Sums s = sums(at, line);
     const Batch zero(0.0F);
     const Line through_zero{xsimd::select(s.qq > zero, s.xq / s.qq, zero), zero};
     if constexpr (!has_mins) return through_zero;
@@ -204,18 +196,11 @@ class LineFit {
     return {xsimd::select(sound, best.scale, through_zero.scale), xsimd::select(sound, best.min, zero)};
   }
 
-  COTERIE_INLINE static void keep_better(Line candidate, Batch its_error, Line& line, Batch& error) {
-    const auto better = its_error < error;
-    line.scale = xsimd::select(better, candidate.scale, line.scale);
-    line.min = xsimd::select(better, candidate.min, line.min);
-    error = xsimd::select(better, its_error, error);
-  }
-
   const IntegerShape& shape_;
   const Sixteen& p_;
   NearestCode<Isa, iq4> nearest_;
   const float least_min_ = shape_.signed_mins ? -__builtin_inff() : 0.0F;
-  LaneValues w_, wx_;
+  LaneValues w_, wx_, margin_;
 };
 
 }  // namespace coterie

@@ -10,7 +10,8 @@
 
 namespace coterie {
 
-extern const std::int8_t iq4_levels[16];  // of IQ4_NL and IQ4_XS
+extern const std::int8_t iq4_levels[16];                                // of IQ4_NL and IQ4_XS
+void pack_iq4_codes(const std::int8_t* levels, std::uint8_t* nibbles);  // 32 levels to 16 bytes
 
 struct IQ4_NL {
   static constexpr const char* name = "IQ4_NL";

@@ -1,8 +1,6 @@
 // IQ4_XS: packing.
 #include "formats/iq4_xs.h"
 
-#include "formats/iq4_codes.h"
-
 namespace coterie {
 
 void IQ4_XS::pack(const Integers& u, Block& b) {

@@ -24,19 +24,27 @@ COTERIE_INLINE void spread(const float* x, const float* importance, int group, i
   p.group = group;
   p.groups = groups;
   alignas(64) float w[256];
-  normalise_importance(importance, group * groups, w);
-  for (int g = 0; g < Sixteen::lanes; ++g)
-    for (int i = 0; i < group; ++i) {
-      p.x[i][g] = x[g % groups * group + i];
-      p.w[i][g] = w[g % groups * group + i];
-    }
+  if (importance != nullptr) normalise_importance(importance, group * groups, w);
+  for (int i = 0; i < group; ++i)
+    for (int l = 0; l < Sixteen::lanes; l += groups)
+      for (int g = 0; g < groups; ++g) {
+        p.x[i][l + g] = x[g * group + i];
+        p.w[i][l + g] = importance != nullptr ? w[g * group + i] : 1.0F;
+      }
 }
 
 // A number per lane.
 struct LaneValues {
   alignas(64) float v[Sixteen::lanes];
-  COTERIE_INLINE float& operator[](int lane) { return v[lane]; }
-  COTERIE_INLINE float operator[](int lane) const { return v[lane]; }
+  COTERIE_INLINE constexpr float& operator[](int lane) { return v[lane]; }
+  COTERIE_INLINE constexpr float operator[](int lane) const { return v[lane]; }
 };
+
+// f(at) for the first lane of every register.
+template <class Isa, class F>
+COTERIE_INLINE void each_register(F f) {
+  constexpr int width = static_cast<int>(Isa::Batch::size);
+  for (int at = 0; at < Sixteen::lanes; at += width) f(at);
+}
 
 }  // namespace coterie

@@ -14,6 +14,7 @@ struct Command {
 };
 
 extern const Command bench_command;
+extern const Command bench_encoders_command;
 extern const Command bench_kernels_command;
 extern const Command calibrate_command;
 extern const Command chat_command;

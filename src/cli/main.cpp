@@ -23,11 +23,11 @@ namespace {
 
 const std::array commands{
     // Of a group, the longer names come first.
-    &run_command,         &chat_command,        &eval_command,        &convert_command,
-    &quantize_command,    &calibrate_command,   &inspect_command,     &verify_command,
-    &dump_logits_command, &dump_routes_command, &dump_tokens_command, &dump_text_command,
-    &dump_prompt_command, &dump_tensor_command, &doctor_command,      &bench_kernels_command,
-    &bench_command,       &synth_command,       &version_command,
+    &run_command,           &chat_command,        &eval_command,        &convert_command,
+    &quantize_command,      &calibrate_command,   &inspect_command,     &verify_command,
+    &dump_logits_command,   &dump_routes_command, &dump_tokens_command, &dump_text_command,
+    &dump_prompt_command,   &dump_tensor_command, &doctor_command,      &bench_encoders_command,
+    &bench_kernels_command, &bench_command,       &synth_command,       &version_command,
 };
 
 using Words = std::vector<std::string>;
