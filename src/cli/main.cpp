@@ -35,7 +35,7 @@ using Words = std::vector<std::string>;
 void print_help(const std::string& group) {
   std::printf("coterie: DeepSeek-R1-class models on one workstation\n\nCommands:\n");
   for (const Command* c : commands)
-    if (std::string(c->name).starts_with(group)) std::printf("  coterie %-13s %s\n", c->name, c->summary);
+    if (std::string(c->name).starts_with(group)) std::printf("  coterie %-14s %s\n", c->name, c->summary);
   std::printf("\ncoterie COMMAND --help says more, with examples first.\n");
 }
 
