@@ -2,8 +2,8 @@
 
 #include "base/errors.h"
 #include "base/output_file.h"
-#include "convert/encode.h"
 #include "gguf/journal.h"
+#include "quantize/encode.h"
 
 #include <omp.h>
 #include <filesystem>
@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t weights_between_releases = 64 << 20;
+constexpr std::uint64_t bytes_between_releases = 16 << 20;
 
 void write_key(gguf::Writer& file, const std::string& key, const KeyValue& value) {
   struct Visitor {
@@ -37,27 +37,21 @@ void declare(gguf::Writer& file, const FilePlan& plan) {
   for (const PlannedTensor& t : plan.tensors) file.add_tensor(t.name, t.shape, *t.format);
 }
 
-// What is not done yet of one file. before_write(weights): those of the chunk that is about to be written.
-template <class BeforeWrite, class Progress>
-void write_data(gguf::Writer& file, const FilePlan& plan, Encoder& encoder, BeforeWrite before_write,
-                Progress progress) {
-  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
-    const PlannedTensor& t = plan.tensors[i];
-    const int index = static_cast<int>(i);
-    const std::int64_t row_bytes = t.format->row_bytes(t.shape[0]), rows = t.rows();
-    const std::int64_t step = Encoder::rows_at_once(t);
-    for (std::int64_t first = static_cast<std::int64_t>(file.done(index)) / row_bytes; first < rows;
-         first += step) {
-      const std::int64_t n = std::min(step, rows - first);
-      const std::span<const std::byte> bytes = encoder.encode(t, first, n);
-      before_write(n * t.shape[0]);
-      file.write(index, static_cast<std::uint64_t>(first * row_bytes), bytes);
-      progress(bytes.size());
-    }
-  }
+quantize::RowSource rows_of(const PlannedTensor& t) {
+  return {.name = t.name,
+          .format = t.format,
+          .columns = t.shape[0],
+          .rows = t.rows(),
+          .rows_per_matrix = t.shape.size() > 1 ? t.shape[1] : 1,
+          .make = [&t](std::int64_t row, float* out) { t.source.row(row, out); },
+          .copy = {}};
 }
 
-int threads_of(int wanted) { return wanted > 0 ? wanted : omp_get_max_threads(); }
+// What is not done yet of one file.
+void write_data(gguf::Writer& file, const FilePlan& plan, const quantize::Encoder& encoder) {
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i)
+    encoder.write(file, static_cast<int>(i), rows_of(plan.tensors[i]));
+}
 
 }  // namespace
 
@@ -121,22 +115,19 @@ void Conversion::run() {
 
   std::uint64_t total = 0, done = journal.resumed_bytes();
   for (const gguf::Writer* writer : writers) total += writer->data_bytes();
-  std::int64_t unreleased = 0;
-  // Bytes made of a page that could not be read must never be written, since they would count as done.
-  const auto before_write = [&](std::int64_t weights) {
-    checkpoint_.check_io();
-    unreleased += weights;
-    if (unreleased < weights_between_releases) return;
-    checkpoint_.release();
-    unreleased = 0;
-  };
-  const auto progress = [&](std::uint64_t bytes) {
+  std::uint64_t unreleased = 0;
+  quantize::Encoder encoder;
+  encoder.threads = options_.threads > 0 ? options_.threads : omp_get_max_threads();
+  encoder.importance = options_.importance;
+  encoder.check_source = [&] { checkpoint_.check_io(); };
+  encoder.wrote = [&](std::uint64_t bytes) {
     done += bytes;
+    unreleased += bytes;
+    if (unreleased > bytes_between_releases) checkpoint_.release(), unreleased = 0;
     if (options_.progress) options_.progress(done, total);
   };
-  Encoder encoder(threads_of(options_.threads), options_.importance);
   journal.run([&] {
-    for (const File& file : files_) write_data(*file.writer, *file.plan, encoder, before_write, progress);
+    for (const File& file : files_) write_data(*file.writer, *file.plan, encoder);
   });
 }
 
@@ -146,9 +137,9 @@ void write_file(const std::string& path, const FilePlan& plan) {
   gguf::Writer file(path);
   declare(file, plan);
   file.begin_data();
-  Encoder encoder(threads_of(0), nullptr);
-  write_data(
-      file, plan, encoder, [](std::int64_t) {}, [](std::uint64_t) {});
+  quantize::Encoder encoder;
+  encoder.threads = omp_get_max_threads();
+  write_data(file, plan, encoder);
   file.commit();
 }
 

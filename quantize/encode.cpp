@@ -38,6 +38,7 @@ class Work {
         file_(file),
         tensor_(tensor),
         s_(source),
+        weighted_(encoder.importance != nullptr && !source.copy && source.format->block_size > 1),
         row_bytes_(source.format->row_bytes(source.columns)) {
     next_ = static_cast<std::int64_t>(file.done(tensor)) / row_bytes_;
     const std::int64_t weights = (source.rows - next_) * source.columns;
@@ -61,8 +62,7 @@ class Work {
         const std::int64_t n = std::min(strip_, s_.rows - first);
         out.resize(static_cast<std::size_t>(n * row_bytes_));
         for (std::int64_t i = 0; i < n; ++i) {
-          if (const std::int64_t m = (first + i) / s_.rows_per_matrix;
-              e_.importance && !s_.copy && m != matrix)
+          if (const std::int64_t m = (first + i) / s_.rows_per_matrix; weighted_ && m != matrix)
             importance = e_.importance->weights(s_.name, s_.columns, matrix = m);
           encode(first + i, row.data(), importance.empty() ? nullptr : importance.data(),
                  out.data() + i * row_bytes_);
@@ -109,6 +109,7 @@ class Work {
   gguf::Writer& file_;
   const int tensor_;
   const RowSource& s_;
+  const bool weighted_;
   const std::int64_t row_bytes_;
   std::int64_t strip_ = 1;
   std::atomic<std::int64_t> next_{0};
