@@ -137,9 +137,8 @@ struct Decompressor {
 
   void product(const Matrix& m, std::int64_t first_row, std::int64_t n_rows, std::int64_t first, int n,
                float* y, std::int64_t y_stride) const {
-    const Activations::Form form = s.latents.form(m.format->activation);
-    cpu.rows(m, first_row, static_cast<int>(n_rows), form.data + first * form.token_bytes, form.token_bytes,
-             n, y, y_stride);
+    cpu.rows(m.rows_at(first_row, n_rows),
+             s.latents.inputs(m.format->activation, first + n).some(static_cast<int>(first), n), y, y_stride);
   }
 };
 

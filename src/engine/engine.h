@@ -22,8 +22,8 @@ class Tokenizer;
 namespace coterie {
 
 struct EngineOptions {
-  int threads = 0;           // 0: physical cores
-  int chunk = 512;           // prompt tokens per step
+  int threads = 0;   // 0: physical cores
+  int chunk = 2048;  // prompt tokens per step: each expert's weights are unpacked once for all of them
   std::int64_t context = 0;  // cache rows a session may use; 0: the file's context length, at most 16384
   CacheType cache = CacheType::f16;
   const Kernels* kernels = nullptr;                                 // null: what COTERIE_ISA or the CPU says

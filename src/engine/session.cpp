@@ -80,7 +80,9 @@ void Session::feed_all(std::span<const Token> tokens, Role role,
   check(tokens);
   const auto total = static_cast<std::int64_t>(tokens.size());
   const std::int64_t n_vocab = engine_.n_vocab();
-  const std::int64_t chunk = std::min<std::int64_t>(engine_.options().chunk, engine_.context());
+  // Every token's logits are many bytes.
+  constexpr std::int64_t max_rows = 512;
+  const std::int64_t chunk = std::min({std::int64_t{engine_.options().chunk}, engine_.context(), max_rows});
   if (state_->logits.size() < std::min(chunk, total) * n_vocab)
     state_->logits = Buffer<float>(std::min(chunk, total) * n_vocab, "logits");
   for (std::int64_t first = 0; first < total; first += chunk) {

@@ -7,16 +7,40 @@
 
 namespace coterie {
 
-std::int64_t rows_per_task(const Matrix& w) {
-  // About this many weight bytes: small enough that a thread which loses its core delays little, large enough that
-  // claiming costs nothing and the stream of rows stays long.
+namespace {
+
+// What one unpacking of the weights serves (kernels/x86/panel.h), and whose results stay in the second-level
+// cache.
+constexpr std::int64_t tokens_per_task = 128;
+
+// A few tokens are bound by the memory: about this many weight bytes, small enough that a thread which loses its
+// core delays little, large enough that claiming costs nothing and the stream of rows stays long. Many tokens are
+// gathered once per task: enough rows to make that cheap.
+std::int64_t rows_per_task(const Matrix& w, std::int64_t n_tokens) {
   constexpr std::int64_t task_bytes = 96 << 10;
+  if (n_tokens >= 8) return 128;
   const std::int64_t rows =
       std::clamp<std::int64_t>(task_bytes / std::max<std::int64_t>(1, w.row_bytes()), 16, 256);
   return rows & ~std::int64_t{15};
 }
 
-int row_tasks(const Matrix& w) { return blocks_of(w.rows, rows_per_task(w)); }
+}  // namespace
+
+Pieces::Pieces(std::int64_t rows, std::int64_t rows_per_piece, std::int64_t tokens)
+    : n_rows(rows), rows_each(rows_per_piece), n_tokens(tokens) {
+  const std::int64_t shares = blocks_of(tokens, tokens_per_task);
+  tokens_each = (blocks_of(tokens, shares) + 7) & ~std::int64_t{7};
+}
+
+Pieces::Pieces(const Matrix& w, std::int64_t tokens) : Pieces(w.rows, rows_per_task(w, tokens), tokens) {}
+
+Pieces::Piece Pieces::piece(int task) const {
+  const int token_pieces = blocks_of(n_tokens, tokens_each);
+  const std::int64_t row = task / token_pieces * rows_each;
+  const std::int64_t token = task % token_pieces * tokens_each;
+  return {row, std::min(rows_each, n_rows - row), static_cast<int>(token),
+          static_cast<int>(std::min(tokens_each, n_tokens - token))};
+}
 
 std::int64_t activation_bytes(ActivationKind kind, std::int64_t n) {
   if (kind == ActivationKind::act32) return n / Act32::block_size * static_cast<std::int64_t>(sizeof(Act32));
@@ -33,12 +57,12 @@ Activations::Activations(std::int64_t max_tokens, std::int64_t n, const char* wh
     act256_ = Buffer<std::byte>(max_tokens * activation_bytes(ActivationKind::act256, n), what);
 }
 
-Activations::Form Activations::form(ActivationKind kind) const {
+ActivationRows Activations::inputs(ActivationKind kind, std::int64_t n_tokens) const {
   const std::byte* data = kind == ActivationKind::act32 ? act32_.data()
                           : kind == ActivationKind::act256
                               ? act256_.data()
                               : reinterpret_cast<const std::byte*>(floats_.data());
-  return {data, activation_bytes(kind, n_)};
+  return {data, activation_bytes(kind, n_), static_cast<int>(n_tokens)};
 }
 
 Cpu::Cpu(const Kernels& kernels, Team& team)
@@ -95,17 +119,17 @@ void Cpu::quantize(Activations& x, ActivationKind kind, std::int64_t n_tokens) {
   });
 }
 
-void Cpu::rows(const Matrix& w, std::int64_t first_row, int n_rows, const std::byte* x, std::int64_t x_bytes,
-               int n_tokens, float* y, std::int64_t y_stride) const {
-  kernels_.rows[w.format->index]({.w = w.row(first_row),
+void Cpu::rows(const Matrix& w, const ActivationRows& x, float* y, std::int64_t y_stride) const {
+  kernels_.rows[w.format->index]({.w = w.data,
                                   .row_bytes = w.row_bytes(),
-                                  .n_rows = n_rows,
-                                  .x = x,
-                                  .x_bytes = x_bytes,
-                                  .n_tokens = n_tokens,
+                                  .n_rows = static_cast<int>(w.rows),
+                                  .x = x.data,
+                                  .x_bytes = x.token_bytes,
+                                  .n_tokens = x.n_tokens,
                                   .n = w.n,
                                   .y = y,
-                                  .y_stride = y_stride});
+                                  .y_stride = y_stride,
+                                  .token_of = x.token_of});
 }
 
 void Cpu::observe(const Matrix& w, const Inputs& rows) {
@@ -126,17 +150,15 @@ void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::i
     reads(p.w.bytes());
     observe(p.w, {x.floats(), x.n(), n_tokens});
     quantize(x, p.w.format->activation, n_tokens);
-    n_tasks += row_tasks(p.w);
+    n_tasks += Pieces(p.w, n_tokens).count();
   }
   team_.run(n_tasks, [&](int task, int) {
     const Product* p = products.begin();
-    for (int tasks; task >= (tasks = row_tasks(p->w)); ++p) task -= tasks;
-    const std::int64_t step = rows_per_task(p->w);
-    const std::int64_t first = task * step;
-    const int n_rows = static_cast<int>(std::min(step, p->w.rows - first));
-    const Activations::Form form = x.form(p->w.format->activation);
-    rows(p->w, first, n_rows, form.data, form.token_bytes, static_cast<int>(n_tokens), p->y + first,
-         p->y_stride);
+    for (int tasks; task >= (tasks = Pieces(p->w, n_tokens).count()); ++p) task -= tasks;
+    const Pieces::Piece piece = Pieces(p->w, n_tokens).piece(task);
+    rows(p->w.rows_at(piece.row, piece.n_rows),
+         x.inputs(p->w.format->activation, n_tokens).some(piece.token, piece.n_tokens),
+         p->y + piece.token * p->y_stride + piece.row, p->y_stride);
   });
 }
 
@@ -152,7 +174,7 @@ void Cpu::matmul_heads(const HeadsArgs& a, std::int64_t n_tokens) {
     const std::int64_t token = task / n_heads;
     std::byte* x = reinterpret_cast<std::byte*>(scratch(worker));
     quantize_row(kind, a.x + token * a.x_token_stride + head * a.x_head_stride, a.w.n, x);
-    rows(a.w, head * a.w.rows + a.first_row, static_cast<int>(a.n_rows), x, activation_bytes(kind, a.w.n), 1,
+    rows(a.w.rows_at(head * a.w.rows + a.first_row, a.n_rows), {x, activation_bytes(kind, a.w.n), 1},
          a.y + token * a.y_token_stride + head * a.y_head_stride, 0);
   });
 }

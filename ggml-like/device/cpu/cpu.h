@@ -20,6 +20,19 @@
 
 namespace coterie {
 
+// Inputs of a product, in the form that its format is multiplied with.
+struct ActivationRows {
+  const std::byte* data;
+  std::int64_t token_bytes;
+  int n_tokens;
+  const int* token_of = nullptr;  // input t is number token_of[t] of data; nullptr: number t
+
+  ActivationRows some(int first, int n) const {
+    if (token_of != nullptr) return {data, token_bytes, n, token_of + first};
+    return {data + first * token_bytes, token_bytes, n};
+  }
+};
+
 // Floats [tokens, n] that meet weights: quantised on demand, once per form, and kept until the floats change.
 class Activations {
  public:
@@ -31,11 +44,7 @@ class Activations {
   std::int64_t n() const { return n_; }
   void changed() { quantized_[0] = quantized_[1] = false; }  // to be called by whoever wrote the floats
 
-  struct Form {
-    const std::byte* data;
-    std::int64_t token_bytes;
-  };
-  Form form(ActivationKind kind) const;  // valid after Cpu::quantize
+  ActivationRows inputs(ActivationKind kind, std::int64_t n_tokens) const;  // valid after Cpu::quantize
 
  private:
   friend class Cpu;
@@ -97,10 +106,8 @@ class Cpu {
   };
   void matmul_heads(const HeadsArgs& a, std::int64_t n_tokens);
 
-  // The block kernel for rows of w against activations in their form; for callers that make their own task
-  // lists.
-  void rows(const Matrix& w, std::int64_t first_row, int n_rows, const std::byte* x, std::int64_t x_bytes,
-            int n_tokens, float* y, std::int64_t y_stride) const;
+  // y[t * y_stride + row] = w row . x[t] by the block kernel; for callers that make their own task lists.
+  void rows(const Matrix& w, const ActivationRows& x, float* y, std::int64_t y_stride) const;
   // Quantises n floats at x to blocks at out (floats are copied for float formats).
   void quantize_row(ActivationKind kind, const float* x, std::int64_t n, std::byte* out) const;
 
@@ -112,10 +119,23 @@ class Cpu {
   std::vector<Buffer<float>> scratch_;
 };
 
-// Rows of a matrix are handed out in pieces of so many (the last may be shorter), in so many tasks.
-std::int64_t rows_per_task(const Matrix& w);
-int row_tasks(const Matrix& w);
 inline int blocks_of(std::int64_t n, std::int64_t block) { return static_cast<int>((n + block - 1) / block); }
+
+// How a product is cut into tasks: pieces of rows x tokens, the last ones smaller; the tokens of the same rows
+// one after another.
+struct Pieces {
+  Pieces(const Matrix& w, std::int64_t n_tokens);
+  Pieces(std::int64_t n_rows, std::int64_t rows_each, std::int64_t n_tokens);
+
+  int count() const { return blocks_of(n_rows, rows_each) * blocks_of(n_tokens, tokens_each); }
+  struct Piece {
+    std::int64_t row, n_rows;
+    int token, n_tokens;
+  };
+  Piece piece(int task) const;
+
+  std::int64_t n_rows, rows_each, n_tokens, tokens_each;
+};
 
 // Bytes of n values in an activation form.
 std::int64_t activation_bytes(ActivationKind kind, std::int64_t n);

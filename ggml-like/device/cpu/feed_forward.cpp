@@ -25,7 +25,7 @@ FeedForwardRunner::FeedForwardRunner(Cpu& cpu, const Sizes& sizes) : sizes_(size
   inner_ = Buffer<std::byte>((routed_slots * sizes.inner + plain_slots * sizes.shared_inner) * float_bytes,
                              "feed-forward activations");
   out_ = Buffer<float>((routed_slots + plain_slots) * sizes.dim, "feed-forward output");
-  cpu.reserve_scratch(sizes.max_tokens * (sizes.dim + 2 * inner_rows));
+  cpu.reserve_scratch(2 * inner_rows * sizes.max_tokens);
 }
 
 // Counting sort of (token, rank) by expert; within an expert tokens stay in order.
@@ -62,45 +62,43 @@ void FeedForwardRunner::add_routed(const FeedForward& experts) {
   }
 }
 
-const std::byte* FeedForwardRunner::input(const Activations& h, const Job& job, ActivationKind kind,
-                                          float* scratch) const {
-  const Activations::Form form = h.form(kind);
-  if (!job.gathered) return form.data;
-  const int* token = &slot_token_[static_cast<std::size_t>(job.first)];
-  if (job.count == 1) return form.data + *token * form.token_bytes;
-  std::byte* out = reinterpret_cast<std::byte*>(scratch);
-  for (int i = 0; i < job.count; ++i)
-    std::memcpy(out + i * form.token_bytes, form.data + token[i] * form.token_bytes,
-                static_cast<std::size_t>(form.token_bytes));
-  return out;
+ActivationRows FeedForwardRunner::inputs(const Activations& h, const Job& job, ActivationKind kind) const {
+  ActivationRows x = h.inputs(kind, job.count);
+  if (job.gathered) x.token_of = &slot_token_[static_cast<std::size_t>(job.first)];
+  return x;
 }
 
-// inner[slot][first_row ...] = silu(gate h) * up h, re-quantised.
-void FeedForwardRunner::up_task(Cpu& cpu, const Activations& h, const Job& job, std::int64_t first_row,
-                                int worker) {
-  const int n_rows = static_cast<int>(std::min(inner_rows, job.gate.rows - first_row));
-  float* gate = cpu.scratch(worker);
-  float* up = gate + job.count * inner_rows;
-  float* copy = up + job.count * inner_rows;
+// inner[slot][row ...] = silu(gate h) * up h, re-quantised, for some rows and some of the slots.
+void FeedForwardRunner::up_task(Cpu& cpu, const Activations& h, const Job& job, const Pieces::Piece& piece,
+                                float* scratch) {
+  float* gate = scratch;
+  float* up = gate + piece.n_tokens * inner_rows;
   const auto product = [&](const Matrix& w, float* y) {
-    const ActivationKind kind = w.format->activation;
-    cpu.rows(w, first_row, n_rows, input(h, job, kind, copy), h.form(kind).token_bytes, job.count, y,
-             inner_rows);
+    cpu.rows(w.rows_at(piece.row, piece.n_rows),
+             inputs(h, job, w.format->activation).some(piece.token, piece.n_tokens), y, inner_rows);
   };
   product(job.gate, gate);
   product(job.up, up);
   const ActivationKind kind = job.down.format->activation;
-  for (int i = 0; i < job.count; ++i) {
-    cpu.kernels().swiglu(gate + i * inner_rows, up + i * inner_rows, n_rows, gate + i * inner_rows);
-    cpu.quantize_row(kind, gate + i * inner_rows, n_rows,
-                     job.inner + i * activation_bytes(kind, job.down.n) + activation_bytes(kind, first_row));
+  std::byte* inner =
+      job.inner + piece.token * activation_bytes(kind, job.down.n) + activation_bytes(kind, piece.row);
+  for (int i = 0; i < piece.n_tokens; ++i) {
+    float* x = gate + i * inner_rows;
+    cpu.kernels().swiglu(x, up + i * inner_rows, piece.n_rows, x);
+    cpu.quantize_row(kind, x, piece.n_rows, inner + i * activation_bytes(kind, job.down.n));
   }
   if (cpu.observer() != nullptr)
-    cpu.observer()->saw(job.down, {gate, inner_rows, job.count, nullptr, first_row, n_rows});
+    cpu.observer()->saw(job.down, {gate, inner_rows, piece.n_tokens, nullptr, piece.row, piece.n_rows});
 }
 
 void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens) {
   for (const Job& job : jobs_) cpu.reads(job.gate.bytes() + job.up.bytes() + job.down.bytes());
+  const auto up_pieces = [&](const Job& job) {
+    Pieces pieces(job.gate.rows, inner_rows, job.count);
+    if (cpu.observer() != nullptr) pieces.tokens_each = job.count;  // it sees all tokens of a column in order
+    return pieces;
+  };
+  const auto down_pieces = [](const Job& job) { return Pieces(job.down, job.count); };
   int up_tasks = 0;
   int down_tasks = 0;
   for (const Job& job : jobs_) {
@@ -108,22 +106,21 @@ void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens
     cpu.quantize(h, job.up.format->activation, n_tokens);
     const int* tokens = job.gathered ? &slot_token_[static_cast<std::size_t>(job.first)] : nullptr;
     for (const Matrix& w : {job.gate, job.up}) cpu.observe(w, {h.floats(), h.n(), job.count, tokens});
-    up_tasks += blocks_of(job.gate.rows, inner_rows);
-    down_tasks += row_tasks(job.down);
+    up_tasks += up_pieces(job).count();
+    down_tasks += down_pieces(job).count();
   }
   cpu.team().run(up_tasks, [&](int task, int worker) {
     const Job* job = jobs_.data();
-    for (int tasks; task >= (tasks = blocks_of(job->gate.rows, inner_rows)); ++job) task -= tasks;
-    up_task(cpu, h, *job, task * inner_rows, worker);
+    for (int tasks; task >= (tasks = up_pieces(*job).count()); ++job) task -= tasks;
+    up_task(cpu, h, *job, up_pieces(*job).piece(task), cpu.scratch(worker));
   });
   cpu.team().run(down_tasks, [&](int task, int) {
     const Job* job = jobs_.data();
-    for (int tasks; task >= (tasks = row_tasks(job->down)); ++job) task -= tasks;
-    const Matrix& down = job->down;
-    const std::int64_t first = task * rows_per_task(down);
-    cpu.rows(down, first, static_cast<int>(std::min(rows_per_task(down), down.rows - first)), job->inner,
-             activation_bytes(down.format->activation, down.n), job->count,
-             out_.data() + job->first * sizes_.dim + first, sizes_.dim);
+    for (int tasks; task >= (tasks = down_pieces(*job).count()); ++job) task -= tasks;
+    const Pieces::Piece piece = down_pieces(*job).piece(task);
+    const ActivationRows x{job->inner, activation_bytes(job->down.format->activation, job->down.n), job->count};
+    cpu.rows(job->down.rows_at(piece.row, piece.n_rows), x.some(piece.token, piece.n_tokens),
+             out_.data() + (job->first + piece.token) * sizes_.dim + piece.row, sizes_.dim);
   });
 }
 

@@ -60,8 +60,8 @@ class FeedForwardRunner {
   void sort_by_expert(const Routes& routes, std::int64_t n_tokens);
   void add_routed(const FeedForward& experts);
   void run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens);
-  void up_task(Cpu& cpu, const Activations& h, const Job& job, std::int64_t first_row, int worker);
-  const std::byte* input(const Activations& h, const Job& job, ActivationKind kind, float* scratch) const;
+  void up_task(Cpu& cpu, const Activations& h, const Job& job, const Pieces::Piece& piece, float* scratch);
+  ActivationRows inputs(const Activations& h, const Job& job, ActivationKind kind) const;
 
   Sizes sizes_{};
   std::vector<Job> jobs_;

@@ -2,7 +2,7 @@
 //
 //   for 256 columns at a time          the activations of these columns side by side (gathered)
 //     for `rows` rows at a time        unpack rows x 256 columns to a panel, lane = row
-//       for panel_tile tokens at a time   y[t][r] takes one step: its next blocks, in ascending order
+//       for a few tokens at a time   y[t][r] takes one step: its next blocks, in ascending order
 //
 // A panel stays in the first-level cache, the gathered activations and the part of y in the second. y itself
 // is the accumulator: every block is one fma on what the blocks before it left there, as in rows.h, so that
@@ -18,7 +18,6 @@
 namespace coterie {
 
 constexpr int panel_columns = 256;
-constexpr int panel_tile = 8;
 constexpr int panel_tokens = 128;
 constexpr int panel_worth = 4;  // fewer tokens do not pay for the unpacking
 
@@ -32,6 +31,7 @@ struct PanelOutput {
 
 // How rows of F become panels on Isa:
 //   rows                              how many, one to a lane
+//   tile                              tokens that meet a panel at once
 //   Panel, fill(row, n_columns, p)    the blocks at row[0 .. rows)
 //   Input, gather(x, n_columns, in)   one token's activations of these columns
 //   multiply<n_tokens>(p, in, n_columns, out)
@@ -58,54 +58,73 @@ class PanelRows {
   static void run(const RowsArgs& a) {
     // Equal shares, so that the last one is worth its unpacking too.
     const int shares = (a.n_tokens + panel_tokens - 1) / panel_tokens;
-    const int share = ((a.n_tokens + shares - 1) / shares + panel_tile - 1) / panel_tile * panel_tile;
-    for (int t = 0; t < a.n_tokens; t += share) some_tokens(a, t, std::min(share, a.n_tokens - t));
+    const int share = ((a.n_tokens + shares - 1) / shares + Ops::tile - 1) / Ops::tile * Ops::tile;
+    for (int t = 0; t < a.n_tokens; t += share)
+      PanelRows(a, t, std::min(share, a.n_tokens - t)).all_columns();
   }
 
  private:
   using Ops = PanelOps<F, Isa>;
   using Activation = typename F::Activation;
-  static constexpr std::int64_t panel_bytes = panel_columns / F::block_size * sizeof(typename F::Block);
+  static constexpr std::int64_t block_bytes = sizeof(typename F::Block);
+  static constexpr std::int64_t panel_bytes = panel_columns / F::block_size * block_bytes;
+  static constexpr int x_blocks = panel_columns / Activation::block_size;
 
-  static void some_tokens(const RowsArgs& a, int first_token, int n_tokens) {
-    typename Ops::Input inputs[panel_tokens];
-    std::int64_t at = 0;  // in the row
-    for (std::int64_t column = 0; column < a.n; column += panel_columns, at += panel_bytes) {
-      const int n_columns = static_cast<int>(std::min<std::int64_t>(panel_columns, a.n - column));
-      for (int t = 0; t < n_tokens; ++t)
-        Ops::gather(
-            reinterpret_cast<const Activation*>(a.input(first_token + t)) + column / Activation::block_size,
-            n_columns, inputs[t]);
-      const std::int64_t left = a.row_bytes - at - panel_bytes;
-      for (int r = 0; r < a.n_rows; r += Ops::rows) {
-        const int n_rows = std::min(Ops::rows, a.n_rows - r);
-        const std::byte* row[Ops::rows];  // a missing row repeats the last
-        for (int i = 0; i < Ops::rows; ++i) row[i] = a.w + (r + std::min(i, n_rows - 1)) * a.row_bytes + at;
-        typename Ops::Panel panel;
-        Ops::fill(row, n_columns, panel);
-        if (left > 0) prefetch(row, std::min(left, panel_bytes));
-        multiply(panel, inputs, n_columns, n_tokens,
-                 {a.y + first_token * a.y_stride + r, a.y_stride, n_rows, column == 0});
+  COTERIE_INLINE PanelRows(const RowsArgs& a, int first_token, int n_tokens)
+      : a_(a), first_token_(first_token), n_tokens_(n_tokens) {}
+
+  COTERIE_INLINE void all_columns() {
+    const std::byte* w = a_.w;
+    for (std::int64_t column = 0; column < a_.n; column += panel_columns, w += panel_bytes) {
+      n_columns_ = static_cast<int>(std::min<std::int64_t>(panel_columns, a_.n - column));
+      for (int t = 0; t < n_tokens_; ++t) {
+        const auto* x = reinterpret_cast<const Activation*>(a_.input(first_token_ + t)) +
+                        column / panel_columns * x_blocks;
+        prefetch(x + x_blocks, x_blocks * sizeof(Activation));
+        Ops::gather(x, n_columns_, inputs_[t]);
       }
+      for (int r = 0; r < a_.n_rows; r += Ops::rows) some_rows(r, w + r * a_.row_bytes, column == 0);
     }
   }
 
-  // The next columns of the same rows: needed when all other rows have had their turn.
-  COTERIE_INLINE static void prefetch(const std::byte* const (&row)[Ops::rows], std::int64_t n) {
-    for (const std::byte* r : row)
-      for (std::int64_t line = 0; line < n; line += 64)
-        _mm_prefetch(reinterpret_cast<const char*>(r + panel_bytes + line), _MM_HINT_T1);
+  COTERIE_INLINE void some_rows(int first, const std::byte* w, bool is_first) {
+    const int n_rows = std::min(Ops::rows, a_.n_rows - first);
+    const std::byte* row[Ops::rows];  // a missing row repeats the last
+    for (int i = 0; i < Ops::rows; ++i) row[i] = w + std::min(i, n_rows - 1) * a_.row_bytes;
+    Ops::fill(row, n_columns_, panel_);
+
+    PanelOutput out{a_.y + first_token_ * a_.y_stride + first, a_.y_stride, n_rows, is_first};
+    const int n_tiles = (n_tokens_ + Ops::tile - 1) / Ops::tile;
+    const int step = (Ops::rows + n_tiles - 1) / n_tiles;
+    int next = 0;  // row to be prefetched
+    for (int t = 0; t < n_tokens_; t += Ops::tile, out.y += Ops::tile * out.stride) {
+      for (const int end = std::min(next + step, Ops::rows); next < end; ++next)
+        prefetch(row[next] + panel_bytes, panel_bytes);
+      multiply(t, out);
+    }
   }
 
-  COTERIE_INLINE static void multiply(const typename Ops::Panel& panel, const typename Ops::Input* inputs,
-                                      int n_columns, int n_tokens, PanelOutput out) {
-    int t = 0;
-    for (; t + panel_tile <= n_tokens; t += panel_tile, out.y += panel_tile * out.stride)
-      Ops::template multiply<panel_tile>(panel, inputs + t, n_columns, out);
-    each<panel_tile - 1>([&](auto i) __attribute__((always_inline)) {
-      if (n_tokens - t == i + 1) Ops::template multiply<i + 1>(panel, inputs + t, n_columns, out);
+  COTERIE_INLINE void multiply(int t, const PanelOutput& out) {
+    if (n_tokens_ - t >= Ops::tile)
+      return Ops::template multiply<Ops::tile>(panel_, inputs_ + t, n_columns_, out);
+    each<Ops::tile - 1>([&](auto i) __attribute__((always_inline)) {
+      if (n_tokens_ - t == i + 1) Ops::template multiply<i + 1>(panel_, inputs_ + t, n_columns_, out);
     });
   }
+
+  // The next columns, of a token or a row: needed when all others have had their turn. A few at a time, or they
+  // fill the miss buffers. Past the end is no harm.
+  COTERIE_INLINE static void prefetch(const void* p, std::int64_t n) {
+    for (std::int64_t line = 0; line < n; line += 64)
+      _mm_prefetch(static_cast<const char*>(p) + line, _MM_HINT_T1);
+    _mm_prefetch(static_cast<const char*>(p) + n - 1, _MM_HINT_T1);
+  }
+
+  const RowsArgs& a_;
+  const int first_token_, n_tokens_;
+  int n_columns_ = 0;
+  typename Ops::Panel panel_;
+  typename Ops::Input inputs_[panel_tokens];
 };
 
 }  // namespace coterie

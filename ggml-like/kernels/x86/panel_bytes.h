@@ -44,6 +44,7 @@ COTERIE_INLINE __m512i broadcast4(const void* p) {
 template <class Isa, int group_columns, int code_offset, bool with_mins>
 struct SuperblockPanel {
   static constexpr int rows = 16;
+  static constexpr int tile = 8;
   using Panel = BytePanel;
   using Input = ByteInput;
   static constexpr int group = group_columns;
@@ -143,6 +144,7 @@ struct SuperblockPanel {
 template <class Isa, int code_offset, bool with_mins>
 struct SmallBlockPanel {
   static constexpr int rows = 16;
+  static constexpr int tile = 8;
   using Panel = BytePanel;
   using Input = ByteInput;
 

@@ -67,7 +67,7 @@ template <class F, VnniIsa Isa>
 requires std::is_same_v<typename F::Integers, Integers256>
 struct PanelOps<F, Isa> : SuperblockPanel<Isa, 16, panel_offset<F>, F::has_mins> {
   using Row = Unpack256<F, Avx512Vnni>;
-  static void fill(PanelRow row, int, BytePanel& p) {
+  __attribute__((noinline)) static void fill(PanelRow row, int, BytePanel& p) {
     alignas(64) std::byte codes[16][256];
     const std::byte* turned[16];
     for (int r = 0; r < 16; ++r) {
@@ -133,7 +133,7 @@ COTERIE_INLINE void fill_k_scales(PanelRow row, BytePanel& p) {
 
 template <VnniIsa Isa>
 struct PanelOps<Q4_K, Isa> : SuperblockPanel<Isa, 32, 0, true> {
-  static void fill(PanelRow row, int, BytePanel& p) {
+  __attribute__((noinline)) static void fill(PanelRow row, int, BytePanel& p) {
     fill_k_scales(row, p);
     for (int i = 0; i < 8; ++i) {
       __m512i v[4];
@@ -149,7 +149,7 @@ struct PanelOps<Q4_K, Isa> : SuperblockPanel<Isa, 32, 0, true> {
 
 template <VnniIsa Isa>
 struct PanelOps<Q5_K, Isa> : SuperblockPanel<Isa, 32, 0, true> {
-  static void fill(PanelRow row, int, BytePanel& p) {
+  __attribute__((noinline)) static void fill(PanelRow row, int, BytePanel& p) {
     fill_k_scales(row, p);
     __m512i fifth[2][4];
     turn(row, 16, fifth[0]);
@@ -173,7 +173,7 @@ struct PanelOps<Q5_K, Isa> : SuperblockPanel<Isa, 32, 0, true> {
 
 template <VnniIsa Isa>
 struct PanelOps<Q6_K, Isa> : SuperblockPanel<Isa, 16, 32, false> {
-  static void fill(PanelRow row, int, BytePanel& p) {
+  __attribute__((noinline)) static void fill(PanelRow row, int, BytePanel& p) {
     __m512i v[4];
     turn(row, 192, v);
     each<16>([&](auto g) __attribute__((always_inline)) {
@@ -205,7 +205,7 @@ struct PanelOps<Q6_K, Isa> : SuperblockPanel<Isa, 16, 32, false> {
 // Scale times code is at most 45: a panel of products, and no scales in the sums.
 template <VnniIsa Isa>
 struct PanelOps<Q2_K, Isa> : SuperblockPanel<Isa, 256, 0, true> {
-  static void fill(PanelRow row, int, BytePanel& p) {
+  __attribute__((noinline)) static void fill(PanelRow row, int, BytePanel& p) {
     __m512i v[4];
     turn(row, 84 - 16, v);
     _mm512_store_ps(p.d[0], low_halves(v[3]));
@@ -237,7 +237,7 @@ struct PanelOps<Q2_K, Isa> : SuperblockPanel<Isa, 256, 0, true> {
 
 template <VnniIsa Isa>
 struct PanelOps<IQ4_XS, Isa> : SuperblockPanel<Isa, 32, 128, false> {
-  static void fill(PanelRow row, int, BytePanel& p) {
+  __attribute__((noinline)) static void fill(PanelRow row, int, BytePanel& p) {
     __m512i v[4];
     turn(row, 0, v);
     _mm512_store_ps(p.d[0], low_halves(v[0]));
@@ -258,13 +258,106 @@ struct PanelOps<IQ4_XS, Isa> : SuperblockPanel<Isa, 32, 128, false> {
   }
 };
 
+// Four levels of 2 bits, two points in a register of words: formats/iq2_xxs.h, with lanes for rows.
+template <VnniIsa Isa>
+struct PanelOps<IQ2_XXS, Isa> : SuperblockPanel<Isa, 32, 64, false> {
+  __attribute__((noinline)) static void fill(PanelRow row, int, BytePanel& p) {
+    __m512i v[4];
+    turn(row, 0, v);
+    _mm512_store_ps(p.d[0], _mm512_mul_ps(low_halves(v[0]), _mm512_set1_ps(0.125F)));
+    for (int pair = 0; pair < 4; ++pair) {
+      turn(row, 2 + 16 * pair, v);
+      group(v[0], v[1], 2 * pair, p);
+      group(v[2], v[3], 2 * pair + 1, p);
+    }
+  }
+
+ private:
+  COTERIE_INLINE static void group(__m512i points, __m512i rest, int g, BytePanel& p) {
+    const __m512i one = _mm512_set1_epi32(1);
+    _mm512_store_si512(p.scales[g], _mm512_or_si512(_mm512_slli_epi32(_mm512_srli_epi32(rest, 28), 1), one));
+    const __m512i low = _mm512_set1_epi16(255);
+    const __m512i words[2] = {look_up(_mm512_and_si512(points, low)),
+                              look_up(_mm512_and_si512(_mm512_srli_epi16(points, 8), low))};
+    const __m512i signs = even_signs(rest);
+    each<4>([&](auto k) __attribute__((always_inline)) {
+      const __m512i sign = each_four_times<k>(signs);
+      each<2>([&](auto h) __attribute__((always_inline)) {
+        const __m512i pairs = each_four_times<k / 2 * 2 + h>(words[k % 2]);
+        const __mmask64 minus = _mm512_test_epi8_mask(
+            sign, _mm512_set1_epi32(h == 0 ? 0x08040201 : static_cast<int>(0x80402010U)));
+        _mm512_store_si512(p.codes[8 * g + 2 * k + h], levels(pairs, minus));
+      });
+    });
+  }
+  // Byte i of each lane in all four of its bytes.
+  template <int i>
+  COTERIE_INLINE static __m512i each_four_times(__m512i v) {
+    const __m128i first = _mm_set1_epi8(i);
+    return _mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(_mm_add_epi8(
+                                      first, _mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c))));
+  }
+  COTERIE_INLINE static __m512i look_up(__m512i index) {
+    const auto part = [&](int k) __attribute__((always_inline)) {
+      return _mm512_permutex2var_epi16(_mm512_loadu_si512(iq2_xxs_grid + 64 * k), index,
+                                       _mm512_loadu_si512(iq2_xxs_grid + 64 * k + 32));
+    };
+    const __mmask32 bit6 = _mm512_test_epi16_mask(index, _mm512_set1_epi16(64));
+    const __mmask32 bit7 = _mm512_test_epi16_mask(index, _mm512_set1_epi16(128));
+    return _mm512_mask_blend_epi16(bit7, _mm512_mask_blend_epi16(bit6, part(0), part(1)),
+                                   _mm512_mask_blend_epi16(bit6, part(2), part(3)));
+  }
+  // Four times seven bits to four bytes, the top bit of each making the number of its signs even.
+  COTERIE_INLINE static __m512i even_signs(__m512i bits) {
+    const auto part = [](__m512i v, int mask) { return _mm512_and_si512(v, _mm512_set1_epi32(mask)); };
+    const __m512i halves = _mm512_or_si512(part(bits, 0x3fff), part(_mm512_slli_epi32(bits, 2), 0x3fff0000));
+    const __m512i bytes =
+        _mm512_or_si512(part(halves, 0x007f007f), part(_mm512_slli_epi32(halves, 1), 0x7f007f00));
+    const __m512i odd =
+        _mm512_broadcast_i32x4(_mm_setr_epi32(static_cast<int>(0x00808000U), static_cast<int>(0x80000080U),
+                                              static_cast<int>(0x80000080U), static_cast<int>(0x00808000U)));
+    return _mm512_xor_si512(bytes, _mm512_xor_si512(_mm512_shuffle_epi8(odd, low_bits(bytes, 0, 15)),
+                                                    _mm512_shuffle_epi8(odd, low_bits(bytes, 4, 15))));
+  }
+  // As in iq_quants.h, with 64 added.
+  COTERIE_INLINE static __m512i levels(__m512i pairs, __mmask64 minus) {
+    const __m512i own = _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xc0300c03U)));
+    const __m512i nibble =
+        _mm512_and_si512(_mm512_or_si512(own, _mm512_srli_epi16(own, 4)), _mm512_set1_epi8(15));
+    const __m128i level = _mm_setr_epi8(8, 25, 43, 0, 25, 0, 0, 0, 43, 0, 0, 0, 0, 0, 0, 0);
+    const __m128i middle = _mm_set1_epi8(64);
+    const __m512i up = _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_add_epi8(middle, level)), nibble);
+    return _mm512_mask_shuffle_epi8(up, minus, _mm512_broadcast_i32x4(_mm_sub_epi8(middle, level)), nibble);
+  }
+};
+
+template <VnniIsa Isa>
+struct PanelOps<Q8_0, Isa> : SmallBlockPanel<Isa, 128, false> {
+  __attribute__((noinline)) static void fill(PanelRow row, int n_columns, BytePanel& p) {
+    alignas(32) std::uint16_t scales[8][16];
+    const int n_blocks = n_columns / 32;
+    for (int r = 0; r < 16; ++r)
+      for (int b = 0; b < n_blocks; ++b) __builtin_memcpy(&scales[b][r], row[r] + 34 * b, 2);
+    for (int b = 0; b < n_blocks; ++b)
+      each<2>([&](auto h) __attribute__((always_inline)) {
+        __m512i v[4];
+        turn(row, 34 * b + 2 + 16 * h, v);
+        each<4>([&](auto k) __attribute__((always_inline)) {
+          _mm512_store_si512(p.codes[8 * b + 4 * h + k], _mm512_xor_si512(v[k], _mm512_set1_epi8(-128)));
+        });
+      });
+    for (int b = 0; b < n_blocks; ++b)
+      _mm512_store_ps(p.d[b], _mm512_cvtph_ps(Wide<Avx2>::load32(scales[b])));
+  }
+};
+
 template <class F>
 constexpr int small_panel_offset = Unpack32<F>::is_signed ? 128 : Unpack32<F>::offset;
 
 template <class F, VnniIsa Isa>
 requires std::is_same_v<typename F::Integers, Integers32>
 struct PanelOps<F, Isa> : SmallBlockPanel<Isa, small_panel_offset<F>, F::has_mins> {
-  static void fill(PanelRow row, int n_columns, BytePanel& p) {
+  __attribute__((noinline)) static void fill(PanelRow row, int n_columns, BytePanel& p) {
     alignas(64) std::byte codes[16][256];
     const std::byte* turned[16];
     for (int r = 0; r < 16; ++r) {
