@@ -41,3 +41,18 @@ phase "set-up" install_missing "${packages[@]}"
 phase "configure" configure "$folder" "${options[@]}" -DCOTERIE_TESTS=ON -DCOTERIE_WERROR=ON
 phase "build" cmake --build "$folder" --parallel "$jobs" "${targets[@]}"
 phase "tests" "${runner[@]}" ctest --test-dir "$folder" --output-on-failure --no-tests=error --parallel "$jobs" "${tests[@]}"
+
+# The same kernels on ARM, bit for bit: cross-built, run by qemu-user.
+check_aarch64() {
+  phase "aarch64: configure" configure build-aarch64 -DCMAKE_TOOLCHAIN_FILE=scripts/aarch64.cmake \
+    -DCMAKE_BUILD_TYPE=Release -DCOTERIE_KERNELS_ONLY=ON -DCOTERIE_WERROR=ON
+  phase "aarch64: build" cmake --build build-aarch64 --parallel "$jobs"
+  phase "aarch64: tests" ctest --test-dir build-aarch64 --output-on-failure --no-tests=error --parallel "$jobs"
+}
+if [ -z "${1:-}" ] && [ "$(uname -m)" = x86_64 ]; then
+  if install_missing "${aarch64_packages[@]}"; then
+    check_aarch64
+  else
+    say "aarch64: skipped, ${aarch64_packages[*]} cannot be installed here"
+  fi
+fi

@@ -131,6 +131,22 @@ struct Generic {
   COTERIE_INLINE static float least(Batch a) { return vminvq_f32(a); }
 };
 
+// The same vectors; kernels may also use NEON's integers, its dot products of bytes, its products of small
+// matrices.
+struct Neon : Generic {
+  static constexpr const char* name = "neon";
+};
+#if defined(__ARM_FEATURE_DOTPROD)
+struct NeonDot : Neon {
+  static constexpr const char* name = "neon-dot";
+};
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+struct NeonI8mm : NeonDot {
+  static constexpr const char* name = "neon-i8mm";
+};
+#endif
+#endif
+
 #endif
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)

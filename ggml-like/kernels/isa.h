@@ -11,6 +11,9 @@ bool runs_avx2();
 bool runs_avx512();
 bool runs_avx512vnni();
 bool runs_avx512vbmi();
+bool runs_neon();
+bool runs_neon_dot();
+bool runs_neon_i8mm();
 
 // Kernels::encode, from isa_<name>_encode.cpp.
 struct Encoders {
@@ -25,5 +28,8 @@ extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
 extern const Kernels kernels_avx512vnni;
 extern const Kernels kernels_avx512vbmi;
+extern const Kernels kernels_neon;
+extern const Kernels kernels_neon_dot;
+extern const Kernels kernels_neon_i8mm;
 
 }  // namespace coterie

@@ -3,14 +3,10 @@
 #include "tests/support/golden.h"
 #include "tests/support/scratch_dir.h"
 
-#include <zlib.h>
-
-#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <memory>
 #include <stdexcept>
 
 namespace coterie::test {
@@ -25,17 +21,7 @@ bool has_golden(const std::string& relative) {
 
 std::string golden_bytes(const std::string& relative) {
   const std::string plain = golden(relative);
-  const std::string path = std::filesystem::exists(plain) ? plain : plain + ".gz";
-  // gzread gives the bytes of a file that is not compressed as they are.
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) throw std::runtime_error(plain + ": neither it nor " + path + " can be opened");
-  std::string bytes;
-  std::array<char, 1 << 16> buffer;
-  int n = 0;
-  while ((n = gzread(file.get(), buffer.data(), buffer.size())) > 0)
-    bytes.append(buffer.data(), static_cast<std::size_t>(n));
-  if (n < 0) throw std::runtime_error(path + ": cannot be decompressed");
-  return bytes;
+  return unzipped(std::filesystem::exists(plain) ? plain : plain + ".gz");
 }
 
 std::string golden_path(const std::string& relative) {

@@ -9,6 +9,10 @@ namespace coterie::test {
 // is damaged.
 std::string golden_bytes(const std::string& relative);
 
+// The bytes of a file, decompressed where it is compressed: with zlib (gunzip_zlib.cpp), or by the program gzip
+// where there is no zlib to link, as in cross-builds (gunzip_program.cpp). Throws when that fails.
+std::string unzipped(const std::string& path);
+
 // A path to the same: the file itself, or a decompressed copy that is removed when the program ends.
 std::string golden_path(const std::string& relative);
 
