@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -81,6 +82,17 @@ def run(*args, stdin="", env=None, timeout=60):
     done = subprocess.run([PROGRAM, *map(str, args)], input=stdin.encode(), capture_output=True, timeout=timeout,
                           env=environment(**(env or {})))
     return Result(done)
+
+
+def wait_until_handled(process, number):
+    """A signal that comes before the program has set its handlers kills it, as it would any other."""
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with open(f"/proc/{process.pid}/status") as status:
+            caught = next(int(line.split()[1], 16) for line in status if line.startswith("SigCgt:"))
+        if caught >> (number - 1) & 1:
+            return
+        time.sleep(0.001)
 
 
 class Case(unittest.TestCase):

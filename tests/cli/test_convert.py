@@ -78,6 +78,7 @@ class Stopped(support.Case):
             for delay in (0.02, 0.04, 0.06, 0.1, 0.2):
                 process = subprocess.Popen([support.PROGRAM, *command(out)], env=support.environment(),
                                            stderr=subprocess.PIPE)
+                support.wait_until_handled(process, signal.SIGINT)
                 time.sleep(delay)
                 process.send_signal(signal.SIGINT)
                 err = process.communicate()[1].decode()

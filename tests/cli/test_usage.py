@@ -154,7 +154,8 @@ class Ends(support.Case):
     def test_ctrl_c_while_waiting_for_input_is_130(self):
         child = subprocess.Popen([PROGRAM, "dump", "tokens", TINY], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                  env=environment())
-        time.sleep(0.3)
+        support.wait_until_handled(child, signal.SIGINT)
+        time.sleep(0.1)
         child.send_signal(signal.SIGINT)
         self.assertEqual(child.wait(20), 130)
         child.stdin.close()
