@@ -15,6 +15,12 @@ std::vector<double> sorted(std::vector<double> values) {
   return values;
 }
 
+double middle(const std::vector<double>& values) {
+  const std::vector<double> s = sorted(values);
+  const std::size_t half = s.size() / 2;
+  return s.size() % 2 == 1 ? s[half] : (s[half - 1] + s[half]) / 2;
+}
+
 std::vector<Token> random_tokens(std::int64_t n, std::int64_t n_vocab, std::mt19937& random) {
   std::vector<Token> tokens(static_cast<std::size_t>(n));
   for (Token& t : tokens) t = static_cast<Token>(random() % static_cast<std::uint32_t>(n_vocab));
@@ -27,7 +33,7 @@ std::vector<Measurement> list_tests(const Engine& engine, const BenchPlan& plan)
     tests.push_back({role, depth, tokens, steps, engine.token_cost(depth)});
   };
   for (const std::int64_t depth : plan.depths) {
-    if (plan.prompt > 0) add(Role::prompt, depth, plan.prompt, 1);
+    for (const std::int64_t prompt : plan.prompts) add(Role::prompt, depth, prompt, 1);
     if (plan.steps == 0) continue;
     for (const std::int64_t batch : plan.batches)
       if (depth == plan.depths.front() || batch == 1) add(Role::decode, depth, batch, plan.steps);
@@ -48,18 +54,27 @@ double run_once(Session& session, const Measurement& test, std::int64_t n_vocab,
 
 }  // namespace
 
-double Measurement::median() const {
-  const std::vector<double> s = sorted(seconds);
-  const std::size_t half = s.size() / 2;
-  return rate(s.size() % 2 == 1 ? s[half] : (s[half - 1] + s[half]) / 2);
-}
+double Measurement::median() const { return rate(middle(seconds)); }
 double Measurement::lowest() const { return rate(sorted(seconds).back()); }
 double Measurement::highest() const { return rate(sorted(seconds).front()); }
+
+double Measurement::median_of(std::size_t rival) const {
+  return rival < rivals.size() && !rivals[rival].empty() ? middle(rivals[rival]) : 0;
+}
+
+double Measurement::median_ratio(std::size_t rival) const {
+  if (median_of(rival) == 0) return 0;
+  std::vector<double> ratios;
+  for (std::size_t i = 0; i < std::min(seconds.size(), rivals[rival].size()); ++i)
+    ratios.push_back(rate(seconds[i]) / rivals[rival][i]);
+  return middle(ratios);
+}
 
 std::int64_t context_of(const BenchPlan& plan) {
   const std::int64_t deepest = plan.depths.empty() ? 0 : std::ranges::max(plan.depths);
   const std::int64_t widest = plan.batches.empty() ? 1 : std::ranges::max(plan.batches);
-  return deepest + std::max(plan.prompt, (plan.steps + 1) * widest);
+  const std::int64_t longest = plan.prompts.empty() ? 0 : std::ranges::max(plan.prompts);
+  return deepest + std::max(longest, (plan.steps + 1) * widest);
 }
 
 BenchPlan fitting(BenchPlan plan, const Engine& engine) {

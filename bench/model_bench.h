@@ -15,20 +15,30 @@ namespace coterie::bench {
 struct BenchPlan {
   std::vector<std::int64_t> depths{0, 4096, 16384, 65536};  // rows in the cache before
   std::vector<std::int64_t> batches{1, 2, 4, 8,
-                                    32};  // produced tokens per step; at the first depth, 1 at all
-  std::int64_t prompt = 512;              // tokens
-  std::int64_t steps = 16;                // of decode
+                                    32};   // produced tokens per step; all at the first depth, else 1
+  std::vector<std::int64_t> prompts{512};  // tokens
+  std::int64_t steps = 16;                 // of decode
   int repetitions = 3;
+};
+
+// What another program reported of the same test.
+struct Rate {
+  Role role;
+  std::int64_t depth, tokens;
+  double tokens_per_s;
 };
 
 // One test. A step of several produced tokens is one timeline's (drafts being verified), not several users'.
 struct Measurement {
   Role role;
   std::int64_t depth;
-  std::int64_t tokens;            // per step; of a prompt: all
-  std::int64_t steps;             // per repetition
-  TokenCost cost;                 // of one token at this depth
-  std::vector<double> seconds{};  // by repetition
+  std::int64_t tokens;                        // per step; of a prompt: all
+  std::int64_t steps;                         // per repetition
+  TokenCost cost;                             // of one token at this depth
+  std::vector<double> seconds{};              // by repetition
+  std::vector<std::vector<double>> rivals{};  // their tokens per second, by rival and repetition
+
+  bool same_test(const Rate& r) const { return role == r.role && depth == r.depth && tokens == r.tokens; }
 
   double rate(double seconds_taken) const {  // tokens per second
     return static_cast<double>(tokens * steps) / seconds_taken;
@@ -36,6 +46,8 @@ struct Measurement {
   double median() const;  // of the rate
   double lowest() const;
   double highest() const;
+  double median_of(std::size_t rival) const;     // 0: it reported none
+  double median_ratio(std::size_t rival) const;  // ours / theirs, of the repetitions they took turns in
 };
 
 // The depths that fit the model's context and half of the free memory, and the context an engine needs for them.

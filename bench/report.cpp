@@ -60,7 +60,11 @@ std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests
                 r.node < 0 ? "" : text(" of node %d", r.node).c_str());
   out += text("limits         %6.1f GB/s read, %.0f GOPS int8, %.0f GFLOPS float\n\n", h.bandwidth / 1e9,
               h.byte_peak / 1e9, h.float_peak / 1e9);
-  out += "test     depth  tokens     tok/s (lowest - highest)       reads   computes   share of limit\n";
+  for (std::size_t i = 0; i < h.rivals.size(); ++i)
+    out += text("[%zu] in turns with: ", i + 1) + h.rivals[i] + "\n";
+  out += "test     depth  tokens     tok/s (lowest - highest)       reads   computes   share of limit";
+  for (std::size_t i = 0; i < h.rivals.size(); ++i) out += text("   [%zu] tok/s, ours / [%zu]", i + 1, i + 1);
+  out += "\n";
   for (const Measurement& m : tests) {
     const double bytes = bytes_per_second(m), operations = operations_per_second(m);
     out += text("%-6s %7lld %7lld %9.2f (%.2f - %.2f)", name_of(m), static_cast<long long>(m.depth),
@@ -68,6 +72,8 @@ std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests
     if (bytes > 0) out += text("   %.2f GB/s", bytes / 1e9);
     if (operations > 0) out += text("   %.0f GOPS", operations / 1e9);
     if (const double share = share_of_limit(h, m); share > 0) out += text("   %.1f %%", 100 * share);
+    for (std::size_t i = 0; i < h.rivals.size(); ++i)
+      if (m.median_of(i) > 0) out += text("   [%zu] %.2f, %.2f", i + 1, m.median_of(i), m.median_ratio(i));
     out += "\n";
   }
   return out;
@@ -76,14 +82,18 @@ std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests
 std::string csv_of(const BenchHeader& h, const std::vector<Measurement>& tests) {
   std::string out =
       "program,command,cpu,isa,threads,model,bandwidth_bytes_per_s,int8_ops_per_s,test,depth,tokens,"
-      "tokens_per_s,lowest,highest,bytes_per_s,ops_per_s,share_of_limit\n";
+      "tokens_per_s,lowest,highest,bytes_per_s,ops_per_s,share_of_limit";
+  for (const std::string& rival : h.rivals) out += "," + quoted(rival);
+  out += "\n";
   for (const Measurement& m : tests) {
     for (const std::string& s : {h.program, h.command, h.cpu, h.isa}) out += quoted(s) + ",";
     out += text("%d,", h.threads) + quoted(h.model);
     out += text(",%.6g,%.6g,%s,%lld,%lld,%.6g,%.6g,%.6g", h.bandwidth, h.byte_peak, name_of(m),
                 static_cast<long long>(m.depth), static_cast<long long>(m.tokens), m.median(), m.lowest(),
                 m.highest());
-    out += text(",%.6g,%.6g,%.6g\n", bytes_per_second(m), operations_per_second(m), share_of_limit(h, m));
+    out += text(",%.6g,%.6g,%.6g", bytes_per_second(m), operations_per_second(m), share_of_limit(h, m));
+    for (std::size_t i = 0; i < h.rivals.size(); ++i) out += text(",%.6g", m.median_of(i));
+    out += "\n";
   }
   return out;
 }
@@ -102,8 +112,9 @@ nlohmann::ordered_json json_of(const BenchHeader& h, const std::vector<Measureme
     out["read_rates"].push_back({{"threads", r.threads}, {"bytes_per_s", r.bytes_per_second}});
   for (std::size_t i = 0; i < h.reads.size(); ++i)
     if (h.reads[i].node >= 0) out["read_rates"][i]["node"] = h.reads[i].node;
+  if (!h.rivals.empty()) out["rivals"] = h.rivals;
   out["tests"] = nlohmann::ordered_json::array();
-  for (const Measurement& m : tests)
+  for (const Measurement& m : tests) {
     out["tests"].push_back({{"test", name_of(m)},
                             {"depth", m.depth},
                             {"tokens", m.tokens},
@@ -113,17 +124,22 @@ nlohmann::ordered_json json_of(const BenchHeader& h, const std::vector<Measureme
                             {"bytes_per_s", bytes_per_second(m)},
                             {"ops_per_s", operations_per_second(m)},
                             {"share_of_limit", share_of_limit(h, m)}});
+    for (std::size_t i = 0; i < h.rivals.size(); ++i)
+      if (m.median_of(i) > 0)
+        out["tests"].back()["rivals"].push_back(
+            {{"rival", i}, {"tokens_per_s", m.median_of(i)}, {"ratio", m.median_ratio(i)}});
+  }
   return out;
 }
 
 // One bar per test, as long as its share of the limit; tests without a limit have a figure only.
 std::string svg_of(const BenchHeader& h, const std::vector<Measurement>& tests) {
   constexpr int row = 24, top = 64, left = 190, width = 400;
-  const int height = top + row * static_cast<int>(tests.size()) + 16;
+  const int height = top + row * static_cast<int>(tests.size() + h.rivals.size()) + 16;
   std::string out = text(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
       "font-family=\"sans-serif\" font-size=\"13\">\n",
-      left + width + 190, height);
+      left + width + 320, height);
   out += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   out += "<text x=\"12\" y=\"22\" font-weight=\"bold\">" + escaped(h.model) +
          "</text>\n<text x=\"12\" y=\"42\">" + escaped(h.cpu) +
@@ -137,10 +153,15 @@ std::string svg_of(const BenchHeader& h, const std::vector<Measurement>& tests) 
     out += text("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"16\" fill=\"#eee\"/>", left, y, width);
     out += text("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"16\" fill=\"%s\"/>", left, y, bar,
                 m.role == Role::prompt ? "#c97b2d" : "#2d6fc9");
-    out += text("<text x=\"%d\" y=\"%d\">%.1f tok/s%s</text>\n", left + width + 8, y + 14, m.median(),
-                share > 0 ? text(", %.0f %%", 100 * share).c_str() : "");
+    std::string figures = text("%.1f tok/s", m.median());
+    if (share > 0) figures += text(", %.0f %%", 100 * share);
+    for (std::size_t i = 0; i < h.rivals.size(); ++i)
+      if (m.median_of(i) > 0) figures += text(", %.2f x [%zu]", m.median_ratio(i), i + 1);
+    out += text("<text x=\"%d\" y=\"%d\">%s</text>\n", left + width + 8, y + 14, figures.c_str());
     y += row;
   }
+  for (std::size_t i = 0; i < h.rivals.size(); ++i, y += row)
+    out += text("<text x=\"12\" y=\"%d\">[%zu] ", y + 14, i + 1) + escaped(h.rivals[i]) + "</text>\n";
   return out + "</svg>\n";
 }
 

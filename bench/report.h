@@ -16,8 +16,9 @@ struct BenchHeader {
   std::string program, command, cpu, isa, model;
   int threads;
   std::vector<ReadRate> reads;
-  double byte_peak, float_peak;  // operations per second of all threads
-  double bandwidth;              // bytes per second of all threads, the median of before and after
+  double byte_peak, float_peak;       // operations per second of all threads
+  double bandwidth;                   // bytes per second of all threads, the median of before and after
+  std::vector<std::string> rivals{};  // the commands that took turns
 };
 
 // Decode steps of one token are a share of the bandwidth, prompts of the byte peak; 0: neither.

@@ -49,27 +49,30 @@ struct BenchArgs {
         shape(args, ""),
         depth(args.option("--depth LIST", "0,4096,16384,65536", "rows in the cache before, where they fit")),
         batch(args.option("--batch LIST", "1,2,4,8,32", "produced tokens per step")),
-        vs(args.maybe("--vs COMMAND", "another benchmark, run in turns with this one")),
+        prompts(args.option("--prompt LIST", "512", "tokens of a prompt; 0: none")),
+        vs(args.list("--vs COMMAND", "another benchmark, run in turns with this one; may be given again")),
         csv(args.maybe("--csv FILE", "write the figures as CSV")),
         svg(args.maybe("--svg FILE", "draw the figures")),
         json(args.flag("--json", "print one JSON object")),
         engine(engine_options(args)) {
-    plan.prompt = args.integer("--prompt N", plan.prompt, {0, 1 << 20}, "tokens of a prompt; 0: none");
     plan.steps = args.integer("--steps N", plan.steps, {0, 1 << 20}, "decode steps per repetition; 0: none");
     plan.repetitions =
         static_cast<int>(args.integer("--repetitions N", plan.repetitions, {1, 1000}, "of every test"));
     args.finish();
     plan.depths = numbers("--depth", depth, 0);
     plan.batches = numbers("--batch", batch, 1);
+    plan.prompts = numbers("--prompt", prompts, 0);
+    std::erase(plan.prompts, 0);
     if (model && shape.given()) throw UsageError("bench: found MODEL and --shape, expected one of them");
-    if (plan.prompt == 0 && plan.steps == 0)
+    if (plan.prompts.empty() && plan.steps == 0)
       throw UsageError("bench: --prompt 0 and --steps 0 leave nothing");
   }
 
   std::optional<std::string> model;
   ShapeArgs shape;
-  std::string depth, batch;
-  std::optional<std::string> vs, csv, svg;
+  std::string depth, batch, prompts;
+  std::vector<std::string> vs;
+  std::optional<std::string> csv, svg;
   bool json;
   EngineOptions engine;
   bench::BenchPlan plan;
@@ -143,39 +146,26 @@ std::vector<bench::Measurement> run_plan(const std::string& path, EngineOptions 
   return bench::measure(engine, plan, with_bar(bar));
 }
 
-double median_of(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values.empty() ? 0 : values[values.size() / 2];
-}
-
-// Ours and the other in turns; each of ours is a load and a run of its own, so that one copy of the weights is in
-// memory at a time.
-int run_against(const BenchArgs& a, const std::string& path) {
+// All repetitions at once; or in turns with the others, each of ours a load and a run of its own, so that one copy
+// of the weights is in memory at a time.
+std::vector<bench::Measurement> measure(const BenchArgs& a, const std::string& path, std::string* isa) {
+  if (a.vs.empty()) return run_plan(path, a.engine, a.plan, isa);
   bench::BenchPlan plan = a.plan;
-  plan.depths = {0};
-  plan.batches = {1};
   plan.repetitions = 1;
-  std::vector<double> ours[2], theirs[2], ratios[2];
-  std::string isa;
+  std::vector<bench::Measurement> tests;
   for (int round = 0; round < a.plan.repetitions; ++round) {
-    double own[2] = {0, 0};
-    for (const bench::Measurement& m : run_plan(path, a.engine, plan, &isa))
-      own[m.role == Role::decode ? 1 : 0] = m.median();
-    const Rates rival = run_rival(*a.vs);
-    const std::optional<double> other[2] = {rival.prompt, rival.decode};
-    for (int i = 0; i < 2; ++i) {
-      if (own[i] == 0 || !other[i] || *other[i] == 0) continue;
-      ours[i].push_back(own[i]);
-      theirs[i].push_back(*other[i]);
-      ratios[i].push_back(own[i] / *other[i]);
+    const std::vector<bench::Measurement> again = run_plan(path, a.engine, plan, isa);
+    if (round == 0) tests = again;
+    for (std::size_t i = 0; i < tests.size(); ++i) {
+      tests[i].rivals.resize(a.vs.size());
+      if (round > 0) tests[i].seconds.push_back(again[i].seconds.front());
     }
+    for (std::size_t rival = 0; rival < a.vs.size(); ++rival)
+      for (const bench::Rate& rate : run_rival(a.vs[rival]))
+        for (bench::Measurement& test : tests)
+          if (test.same_test(rate)) test.rivals[rival].push_back(rate.tokens_per_s);
   }
-  std::printf("test       ours      other   ratio (medians of %d interleaved runs)\n", a.plan.repetitions);
-  for (int i = 0; i < 2; ++i)
-    if (!ratios[i].empty())
-      std::printf("%-6s %8.2f %10.2f %7.3f\n", i == 0 ? "prompt" : "decode", median_of(ours[i]),
-                  median_of(theirs[i]), median_of(ratios[i]));
-  return 0;
+  return tests;
 }
 
 int run_bench(Args& args) {
@@ -184,7 +174,6 @@ int run_bench(Args& args) {
   std::optional<ScratchModel> scratch;
   if (a.shape.given()) scratch.emplace(a.shape);
   const std::string path = scratch ? scratch->path() : a.model ? *a.model : shipped_model();
-  if (a.vs) return run_against(a, path);
 
   bench::BenchHeader header{
       .program = version_line(),
@@ -196,11 +185,12 @@ int run_bench(Args& args) {
       .reads = bench::measure_read_rates(),
       .byte_peak = 0,
       .float_peak = 0,
-      .bandwidth = 0};
+      .bandwidth = 0,
+      .rivals = a.vs};
   const double before = bench::measure_read_bandwidth(header.threads);
   header.byte_peak = bench::measure_byte_peak(kernels(), header.threads);
   header.float_peak = bench::measure_float_peak(kernels(), header.threads);
-  const std::vector<bench::Measurement> tests = run_plan(path, a.engine, a.plan, &header.isa);
+  const std::vector<bench::Measurement> tests = measure(a, path, &header.isa);
   header.bandwidth = (before + bench::measure_read_bandwidth(header.threads)) / 2;
 
   if (a.json)
@@ -221,6 +211,7 @@ const Command bench_command{
     "coterie bench\n"
     "coterie bench --shape deepseek-r1 --layers 1+1 --type Q4_K --svg slice.svg\n"
     "coterie bench model.gguf --depth 0,16384 --json\n"
-    "coterie bench model.gguf --vs \"llama-bench -m model.gguf -t 8 -p 512 -n 16 -r 1 -o json\""};
+    "coterie bench model.gguf --depth 0 --batch 1 --vs \"llama-bench -m model.gguf -t 8 -p 512 -n 16 -r 1 -o "
+    "json\""};
 
 }  // namespace coterie::cli

@@ -14,46 +14,53 @@ namespace coterie::cli {
 
 using Json = nlohmann::json;
 
-static Rates of_llama_bench(const Json& tests) {
-  Rates rates;
+namespace {
+
+using bench::Rate;
+
+// n_depth is llama.cpp's; "tg16@pp4096" is ik_llama.cpp's word for 16 tokens produced behind 4096.
+std::vector<Rate> of_llama_bench(const Json& tests) {
+  std::vector<Rate> rates;
   for (const Json& t : tests) {
-    if (!t.is_object() || !t.contains("avg_ts") || t.value("n_depth", 0) != 0) continue;
-    const bool prompt = t.value("n_prompt", 0) > 0;
-    const bool decode = t.value("n_gen", 0) > 0;
-    if (prompt != decode) (prompt ? rates.prompt : rates.decode) = t["avg_ts"].get<double>();
+    if (!t.is_object() || !t.contains("avg_ts")) continue;
+    const auto prompt = t.value("n_prompt", std::int64_t{0});
+    const auto depth = t.value("n_depth", std::int64_t{0});
+    const bool produced = t.value("n_gen", 0) > 0;
+    const auto rate = t["avg_ts"].get<double>();
+    if (!produced && prompt > 0) rates.push_back({Role::prompt, depth, prompt, rate});
+    if (produced && prompt == 0) rates.push_back({Role::decode, depth, 1, rate});
+    if (produced && prompt > 0 && t.value("test", "").find('@') != std::string::npos)
+      rates.push_back({Role::decode, prompt, 1, rate});
   }
   return rates;
 }
 
-static Rates of_ours(const Json& report) {
-  Rates rates;
-  for (const Json& t : report.value("tests", Json::array())) {
-    if (t.value("depth", -1) != 0) continue;
-    if (t.value("test", "") == "prompt") rates.prompt = t.value("tokens_per_s", 0.0);
-    if (t.value("test", "") == "decode" && t.value("tokens", 0) == 1)
-      rates.decode = t.value("tokens_per_s", 0.0);
-  }
+std::vector<Rate> of_ours(const Json& report) {
+  std::vector<Rate> rates;
+  for (const Json& t : report.value("tests", Json::array()))
+    rates.push_back({t.value("test", "") == "prompt" ? Role::prompt : Role::decode,
+                     t.value("depth", std::int64_t{-1}), t.value("tokens", std::int64_t{0}),
+                     t.value("tokens_per_s", 0.0)});
   return rates;
 }
 
-Rates parse_rates(const std::string& output, const std::string& command) {
-  for (std::size_t at = 0; at != std::string::npos; at = output.find('\n', at)) {
-    at += at == 0 ? 0 : 1;
-    if (at >= output.size() || (output[at] != '[' && output[at] != '{')) {
-      if (at >= output.size()) break;
-      continue;
-    }
+std::vector<Rate> parse_rates(const std::string& output, const std::string& command) {
+  for (std::size_t at = 0; at < output.size(); at = output.find('\n', at), at += at < output.size() ? 1 : 0) {
+    if (output[at] != '[' && output[at] != '{') continue;
     const Json json = Json::parse(output.substr(at), nullptr, false);
     if (json.is_discarded()) continue;
-    const Rates rates = json.is_array() ? of_llama_bench(json) : of_ours(json);
-    if (rates.prompt || rates.decode) return rates;
+    std::vector<Rate> rates = json.is_array() ? of_llama_bench(json) : of_ours(json);
+    std::erase_if(rates, [](const Rate& r) { return !(r.tokens_per_s > 0); });
+    if (!rates.empty()) return rates;
   }
   throw Error(
       "--vs " + printable(command) +
       ": found no rates in what it printed, expected JSON as of llama-bench -o json or coterie bench --json");
 }
 
-Rates run_rival(const std::string& command) {
+}  // namespace
+
+std::vector<Rate> run_rival(const std::string& command) {
   std::FILE* const pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) throw Error("--vs " + printable(command) + ": cannot be started");
   std::string output;

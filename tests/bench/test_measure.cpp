@@ -51,6 +51,21 @@ TEST_CASE("rates, their median and spread, and the share of the limit that binds
         0);  // several tokens share their reads
 }
 
+TEST_CASE("another program is compared turn by turn") {
+  Measurement m = measurement(Role::decode, 1, {1.0, 4.0, 2.0});  // 10, 2.5 and 5 tokens per second
+  m.rivals = {{5, 5, 1}, {}};
+  CHECK(m.median_of(0) == 5);
+  CHECK(m.median_ratio(0) == 2);  // of 2, 0.5 and 5
+  CHECK(m.median_of(1) == 0);
+  CHECK(m.median_ratio(1) == 0);
+  BenchHeader h = header();
+  h.rivals = {"a <b>", "c"};
+  CHECK(table_of(h, {m}).find("[1] 5.00, 2.00\n") != std::string::npos);
+  CHECK(csv_of(h, {m}).find(",5,0\n") != std::string::npos);
+  CHECK(svg_of(h, {m}).find("2.00 x [1]") != std::string::npos);
+  CHECK(svg_of(h, {m}).find("a &lt;b&gt;") != std::string::npos);
+}
+
 TEST_CASE("the report says the same in every form") {
   const std::vector<Measurement> tests{measurement(Role::prompt, 64, {2.0}),
                                        measurement(Role::decode, 1, {1.0})};
@@ -73,7 +88,7 @@ TEST_CASE("every test of the plan is run as often as asked, depths that do not f
   options.context = 1;
   BenchPlan plan{.depths = {0, 100, std::int64_t{1} << 40},
                  .batches = {1, 3},
-                 .prompt = 20,
+                 .prompts = {20},
                  .steps = 2,
                  .repetitions = 2};
   plan = fitting(plan, Engine(model_path(), options));

@@ -36,11 +36,19 @@ class Bench(support.Case):
         self.assertEqual(left, set())
         self.assertFalse([name for name in os.listdir("/dev/shm") if name.startswith("coterie-bench")] if os.path.isdir("/dev/shm") else [])
 
-    def test_another_program_takes_turns(self):
-        rows = json.dumps([{"n_prompt": 512, "n_gen": 0, "avg_ts": 4.0}, {"n_prompt": 0, "n_gen": 16, "avg_ts": 2.0}])
-        out = self.ok("bench", *self.SMALL, "--vs", f"echo noise; echo '{rows}'").out
-        self.assertIn("ratio", out)
-        self.assertRegex(out, r"decode +[\d.]+ +2\.00 +[\d.]+")
+    def test_other_programs_take_turns(self):
+        one = json.dumps([{"n_prompt": 16, "n_gen": 0, "avg_ts": 4.0}, {"n_prompt": 0, "n_gen": 16, "avg_ts": 2.0},
+                          {"n_prompt": 0, "n_gen": 16, "n_depth": 50, "avg_ts": 8.0}, {"n_prompt": 512, "n_gen": 0, "avg_ts": 1.0}])
+        two = json.dumps([{"n_prompt": 50, "n_gen": 16, "test": "tg16@pp50", "avg_ts": 5.0}])
+        tests = ["bench", "--depth", "0,50", "--prompt", "8,16", "--steps", "2", "--repetitions", "2", "--batch", "1",
+                 "--vs", f"echo noise; echo '{one}'", "--vs", f"echo '{two}'"]
+        report = self.ok(*tests, "--json").json()
+        found = {(t["test"], t["depth"], t["tokens"]): [(r["rival"], r["tokens_per_s"]) for r in t.get("rivals", [])]
+                 for t in report["tests"]}
+        self.assertEqual(found, {("prompt", 0, 8): [], ("prompt", 0, 16): [(0, 4.0)], ("decode", 0, 1): [(0, 2.0)],
+                                 ("prompt", 50, 8): [], ("prompt", 50, 16): [], ("decode", 50, 1): [(0, 8.0), (1, 5.0)]})
+        self.assertEqual(len(report["rivals"]), 2)
+        self.assertRegex(self.ok(*tests).out, r"decode +0 +1 .*\[1\] 2\.00, [\d.]+\n")
 
     def test_mistakes_end_in_one_line(self):
         self.fails(1, "bench", *self.SMALL, "--vs", "echo nothing")
