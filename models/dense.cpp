@@ -1,9 +1,9 @@
-#include "models/qwen2/qwen2.h"
+#include "models/dense.h"
 
 #include "gguf/reader.h"
 #include "models/tensors.h"
 
-namespace coterie::qwen2 {
+namespace coterie {
 
 namespace {
 
@@ -24,19 +24,18 @@ struct State : ModelState {
 
 }  // namespace
 
-Qwen2::Qwen2(const gguf::Reader& file)
-    : trunk_(file, {.name = "qwen2", .pairs = RopePairs::halves, .biased = true, .head_norms = false}) {
+DenseDecoder::DenseDecoder(const gguf::Reader& file, const TrunkKind& kind) : trunk_(file, kind) {
   sizes_ = trunk_.sizes();
-  const std::int64_t inner = file.integer("qwen2.feed_forward_length", 1, 1 << 20);
+  const std::int64_t inner = file.integer(std::string(kind.name) + ".feed_forward_length", 1, 1 << 20);
   for (std::int64_t layer = 0; layer < trunk_.n_layers(); ++layer)
     ffn_.push_back(Tensors(file).feed_forward(layer, "", trunk_.config().dim, inner));
 }
 
-std::unique_ptr<ModelState> Qwen2::new_state(Cpu& cpu, const StateOptions& options) const {
+std::unique_ptr<ModelState> DenseDecoder::new_state(Cpu& cpu, const StateOptions& options) const {
   return std::make_unique<State>(cpu, trunk_.config(), ffn_[0].down.n, options);
 }
 
-void Qwen2::forward(Cpu& cpu, ModelState& state, const Step& step) const {
+void DenseDecoder::forward(Cpu& cpu, ModelState& state, const Step& step) const {
   State& s = static_cast<State&>(state);
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   trunk_.embed(cpu, s.trunk, step);
@@ -47,11 +46,11 @@ void Qwen2::forward(Cpu& cpu, ModelState& state, const Step& step) const {
   trunk_.head(cpu, s.trunk, step);
 }
 
-TokenCost Qwen2::token_cost(std::int64_t position, CacheType cache) const {
+TokenCost DenseDecoder::token_cost(std::int64_t position, CacheType cache) const {
   TokenCost cost = trunk_.token_cost(position, cache);
   for (const FeedForward& f : ffn_)
     for (const Matrix* m : {&f.gate, &f.up, &f.down}) cost.add(*m);
   return cost;
 }
 
-}  // namespace coterie::qwen2
+}  // namespace coterie
