@@ -95,7 +95,8 @@ void Conversion::add_file(const std::string& path, const FilePlan& plan) {
 gguf::Work Conversion::work() const {
   static constexpr const char* mtp_names[] = {"separate", "inline", "none"};
   gguf::Work work;
-  work.options = {{"version", options_.version}, {"--mtp", mtp_names[static_cast<int>(options_.mtp)]}};
+  work.options = {{"encoders of version", std::to_string(quantize::encoder_version)},
+                  {"--mtp", mtp_names[static_cast<int>(options_.mtp)]}};
   work.options.insert(work.options.end(), options_.types.facts.begin(), options_.types.facts.end());
   if (options_.split_bytes > 0) work.options.emplace_back("--split", std::to_string(options_.split_bytes));
   if (options_.importance != nullptr)

@@ -30,7 +30,6 @@ struct ConvertOptions {
   const quantize::ImportanceMatrix* importance = nullptr;  // which weights matter to the encoders
   std::uint64_t split_bytes = 0;                           // most bytes per file; 0: no split
   int threads = 0;                                         // 0: one per CPU
-  std::string version;                                     // of the program: work goes on under the same only
   gguf::JournalOptions journal;
   std::function<void(std::uint64_t done, std::uint64_t total)>
       progress;  // bytes written; may be empty, may throw

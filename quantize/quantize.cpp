@@ -178,6 +178,7 @@ Quantization::Quantization(const QuantizeOptions& options)
 
 gguf::Work Quantization::work() const {
   gguf::Work work{options_.facts, {}};
+  work.options.emplace_back("encoders of version", std::to_string(encoder_version));
   if (const ImportanceMatrix* importance = options_.plan.importance)
     work.options.emplace_back("--imatrix", gguf::describe_source(importance->path()).second);
   if (options_.split_bytes > 0) work.options.emplace_back("--split", std::to_string(options_.split_bytes));

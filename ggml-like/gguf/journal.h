@@ -34,7 +34,7 @@ using Facts = std::vector<std::pair<std::string, std::string>>;  // what, value
 
 // What makes two runs the same work: the same options on the same source.
 struct Work {
-  Facts options;  // {"--type", "Q4_K"}; the program's version belongs to them
+  Facts options;  // {"--type", "Q4_K"}; the version of what makes the bytes belongs to them
   Facts source;   // one per file, see describe_source
 };
 

@@ -6,7 +6,6 @@
 #include "cli/files.h"
 #include "cli/fit.h"
 #include "cli/terminal.h"
-#include "cli/version.h"
 #include "quantize/recipe.h"
 
 #include <nlohmann/json.hpp>
@@ -125,7 +124,6 @@ int convert_folder(Args& args) {
   options.to = w.to;
   options.mtp = find_mtp(w.mtp);
   options.threads = w.threads;
-  options.version = version_line();
   if (w.split) options.split_bytes = std::max<std::uint64_t>(1, parse_size("--split", *w.split));
   std::optional<quantize::ImportanceMatrix> importance;
   if (w.imatrix) options.importance = &importance.emplace(*w.imatrix);

@@ -6,7 +6,6 @@
 #include "cli/files.h"
 #include "cli/fit.h"
 #include "cli/terminal.h"
-#include "cli/version.h"
 
 #include <nlohmann/json.hpp>
 
@@ -53,7 +52,7 @@ Wanted parse(Args& args) {
 }
 
 gguf::Facts facts(const Wanted& w, const quantize::Recipe* recipe) {
-  gguf::Facts facts{{"version", version_line()}};
+  gguf::Facts facts;
   if (w.type) facts.emplace_back("--type", *w.type);
   if (recipe != nullptr) facts.emplace_back("--recipe", quantize::text_of(*recipe));
   if (w.pure) facts.emplace_back("--pure", "1");
