@@ -3,6 +3,7 @@
 
 #include "base/errors.h"
 #include "cli/command.h"
+#include "cli/evaluation.h"
 #include "cli/files.h"
 #include "cli/fit.h"
 #include "cli/terminal.h"
@@ -20,11 +21,24 @@ namespace {
 
 struct Wanted {
   std::string from, to, sync_every;
-  std::optional<std::string> type, recipe, imatrix, split;
+  std::optional<std::string> type, recipe, imatrix, split, report;
+  Evaluation evaluation;  // with a report
   FitArgs fit;
   bool pure, allow_requantize, dry_run, json, restart;
   int threads;
 };
+
+void check(const Wanted& w) {
+  if (!w.type && !w.recipe && !w.fit.wanted())
+    throw UsageError("quantize: --type TYPE, --recipe FILE or --fit SIZE is missing");
+  if (w.fit.wanted() && (w.type || w.recipe || w.pure))
+    throw UsageError("quantize: --fit chooses every type, expected no --type, --recipe or --pure beside it");
+  if (w.report.has_value() != w.evaluation.text.has_value() || (w.evaluation.problems && !w.report))
+    throw UsageError("quantize: --report PAGE.md, --report-text FILE: found one of them, expected both");
+  if (w.report && w.dry_run)
+    throw UsageError("quantize: --report: found --dry-run beside it, which writes no file");
+  if (w.report) check_report_name("quantize", *w.report);
+}
 
 Wanted parse(Args& args) {
   Wanted w;
@@ -40,14 +54,18 @@ Wanted parse(Args& args) {
   w.split = args.maybe("--split SIZE", "most bytes per file, as in 48G: OUT-00001-of-00009.gguf and so on");
   w.dry_run = args.flag("--dry-run", "print every tensor's type and size, write nothing");
   w.json = args.flag("--json", "print the dry run as one JSON object");
+  w.report = args.maybe("--report PAGE.md",
+                        "when done: a page about what was lost against IN, and PAGE.json beside it");
+  w.evaluation.text = args.maybe("--report-text FILE", "what both files read for the report");
+  w.evaluation.problems =
+      args.maybe("--report-problems FILE", "problems for the report: see eval --problems");
   w.restart = args.flag("--restart", "begin anew, whatever a stopped run has left");
   w.sync_every = args.option("--sync-every SIZE", "256MiB", "most data that a crash may cost");
   w.threads = static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "0: one per CPU"));
   args.finish();
-  if (!w.type && !w.recipe && !w.fit.wanted())
-    throw UsageError("quantize: --type TYPE, --recipe FILE or --fit SIZE is missing");
-  if (w.fit.wanted() && (w.type || w.recipe || w.pure))
-    throw UsageError("quantize: --fit chooses every type, expected no --type, --recipe or --pure beside it");
+  check(w);
+  w.evaluation.special = true;
+  w.evaluation.engine.threads = w.threads;
   return w;
 }
 
@@ -103,8 +121,17 @@ quantize::Recipe fit(const Wanted& w, quantize::PlanOptions options) {
   return fit_recipe({file, w.to, options.importance, w.threads}, w.fit);
 }
 
+int report(const Wanted& w, const std::string& model) {
+  const nlohmann::ordered_json loss = evaluate_loss(w.evaluation, model, w.from);
+  if (Interrupt::requested())
+    throw Error("interrupted; the file is whole, eval --report writes the page", 130);
+  std::printf("%s", write_report(*w.report, loss).c_str());
+  return 0;
+}
+
 int quantize_file(Args& args) {
   const Wanted w = parse(args);
+  if (w.report) check_evaluation(w.evaluation, w.from);
   quantize::QuantizeOptions options;
   options.from = w.from;
   options.to = w.to;
@@ -137,7 +164,7 @@ int quantize_file(Args& args) {
   }
   quantization.run();
   for (const std::string& path : quantization.file().paths()) report_written(path);
-  return 0;
+  return w.report ? report(w, quantization.file().paths().front()) : 0;
 }
 
 }  // namespace
@@ -147,6 +174,7 @@ const Command quantize_command{
     "coterie quantize r1-bf16.gguf r1-q4.gguf --type Q4_K_M\n"
     "coterie quantize r1-bf16.gguf r1-iq2.gguf --type IQ2_XS --imatrix r1.imatrix.gguf --split 48G\n"
     "coterie quantize r1-bf16.gguf r1-own.gguf --recipe own.txt --dry-run\n"
-    "coterie quantize r1-bf16.gguf r1-192.gguf --fit 192GB --imatrix r1.imatrix.gguf --explain"};
+    "coterie quantize r1-bf16.gguf r1-192.gguf --fit 192GB --imatrix r1.imatrix.gguf --explain\n"
+    "coterie quantize small-bf16.gguf small-q4.gguf --type Q4_K_M --report page.md --report-text book.txt"};
 
 }  // namespace coterie::cli

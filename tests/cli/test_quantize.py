@@ -179,6 +179,41 @@ class Budgets(support.Case):
             self.assertEqual(os.listdir(folder), [])
 
 
+class Report(support.Case):
+    def test_the_page_is_that_of_eval(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, text, page, again, problems = (os.path.join(folder, n) for n in ("q.gguf", "t.txt", "a.md", "b.md", "p.jsonl"))
+            pathlib.Path(text).write_text("Once upon a time there was a small model. " * 4)
+            pathlib.Path(problems).write_text('{"id": 1, "family": "a", "language": "en", "prompt": "Hi", "answer": "7"}')
+            ask = ["quantize", TINY, out, "--type", "Q4_0", "--split", "600K", "--report", page]
+            printed = self.ok(*ask, "--report-text", text, "--report-problems", problems).out
+            self.assertEqual(printed, pathlib.Path(page).read_text())
+            part = sorted(pathlib.Path(folder).glob("q-*.gguf"))[0]
+            self.ok("eval", part, "--reference", TINY, "--special", "--text", text, "--problems", problems, "--report", again)
+            self.assertEqual(printed, pathlib.Path(again).read_text())
+            found = support.json.loads(pathlib.Path(folder, "a.json").read_text())
+            self.assertGreater(found["text"]["kl_mean"], 0)
+            self.assertGreaterEqual(found["text"]["kl_max"], found["text"]["kl_p99"])
+            self.assertEqual(found["problems"]["model"]["problems"], 1)
+            for word in ("size", "bits per weight", "perplexity", "exact match", "KL divergence, 99th", "same best token"):
+                self.assertIn(f"| {word}", printed)
+
+    def test_what_would_fail_at_the_end_is_refused_at_the_beginning(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out, source, text = (os.path.join(folder, n) for n in ("q.gguf", "x.gguf", "t.txt"))
+            pathlib.Path(text).write_text("Once upon a time")
+            write_gguf(source, [i % 17 - 8 for i in range(1024)], shape=[256, 4])
+            ask, report = ["quantize", TINY, out, "--type", "Q4_0"], ["--report", folder + "/a.md", "--report-text", text]
+            self.assertIn("expected both", self.usage_error(*ask, "--report", "a.md"))
+            self.assertIn("expected both", self.usage_error(*ask, "--report-problems", text, "--report-text", text))
+            self.assertIn("--dry-run", self.usage_error(*ask, *report, "--dry-run"))
+            self.assertIn("Markdown", self.usage_error(*ask, "--report", "a.json", "--report-text", text))
+            self.fails(1, *ask, *report, "--report-problems", text)
+            self.fails(1, *ask, *report[:-1], folder + "/none.txt")
+            self.fails(3, "quantize", source, out, "--type", "Q4_0", *report)
+            self.assertEqual(sorted(os.listdir(folder)), ["t.txt", "x.gguf"])
+
+
 class Refusals(support.Case):
     def test_wrong_options(self):
         with tempfile.TemporaryDirectory() as folder:
