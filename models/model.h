@@ -56,9 +56,10 @@ class ModelState {
 // What one decode step reads and multiplies.
 struct TokenCost {
   std::int64_t bytes = 0;    // of weights and cache
-  std::int64_t weights = 0;  // each one product
+  std::int64_t weights = 0;  // each one product; without the head's, which few tokens of a prompt meet
 
   void add(const Matrix& m) { add_part(m, 1, 1); }
+  void add_head(const Matrix& m) { bytes += m.bytes(); }
   void add_part(const Matrix& m, std::int64_t used, std::int64_t of) {  // some matrices of a stack
     if (!m) return;
     bytes += m.bytes() / of * used;

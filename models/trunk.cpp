@@ -123,7 +123,7 @@ void Trunk::head(Cpu& cpu, TrunkState& s, const Step& step) const {
 
 TokenCost Trunk::token_cost(std::int64_t position, CacheType cache) const {
   TokenCost cost{.bytes = token_embd_.row_bytes() + position * cache_bytes_per_position(cache)};
-  cost.add(output_);
+  cost.add_head(output_);
   for (const GroupedAttentionWeights& w : attention_)
     for (const Matrix* m : {&w.attn_q, &w.attn_k, &w.attn_v, &w.attn_output}) cost.add(*m);
   return cost;

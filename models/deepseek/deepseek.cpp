@@ -78,7 +78,7 @@ std::vector<CacheRows*> State::caches() {
 TokenCost DeepSeek::token_cost(std::int64_t position, CacheType cache) const {
   const Routing& r = config_.routing;
   TokenCost cost{.bytes = weights_.token_embd.row_bytes() + position * cache_bytes_per_position(cache)};
-  cost.add(weights_.output);
+  cost.add_head(weights_.output);
   for (const LayerWeights& l : weights_.layers) {
     const AttentionWeights& a = l.attention;
     for (const Matrix* m : {&a.attn_q_a, &a.attn_q_b, &a.attn_q, &a.attn_kv_a_mqa, &a.attn_k_b, &a.attn_v_b,
