@@ -61,9 +61,7 @@ struct Fit {
   double loss;
 };
 
-// The formats that a tensor may get, smallest first: all that its rows fit and that have an encoder, those of one
-// and two bits with grids only where an importance matrix tells what matters, and its own format, which adds no
-// noise.
+// The formats that a tensor may get, smallest first: all that its rows fit, and its own format, which adds no noise.
 std::vector<FitFormat> measure_noise(const FitTensor& t, const FitOptions& options);
 
 // Effects where nothing is known but names: of the part a tensor plays and of its layer.
