@@ -8,14 +8,15 @@
 namespace coterie {
 
 template <class Register, class Step>
-COTERIE_INLINE std::int64_t burst_chains_of(std::int64_t rounds, Register acc, Step step) {
+COTERIE_INLINE std::int64_t burst_chains_of(std::int64_t rounds, Register zero, Step step) {
   Register sums[burst_chains];
-  for (Register& s : sums) s = acc;
-  for (std::int64_t i = 0; i < rounds; ++i)
-    for (Register& s : sums) {
-      s = step(s);
-      touch(s);
-    }
+  each_chain(
+      sums, [&](Register & s) __attribute__((always_inline)) { s = zero; });
+  const auto touched = [&](Register & s) __attribute__((always_inline)) {
+    s = step(s);
+    touch(s);
+  };
+  for (std::int64_t i = 0; i < rounds; ++i) each_chain(sums, touched);
   return rounds * burst_chains * 2 * static_cast<std::int64_t>(sizeof(Register));
 }
 
