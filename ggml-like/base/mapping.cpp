@@ -116,6 +116,9 @@ MappedFile::MappedFile(const std::string& path) : path_(path) {
     if (st.st_size == 0) return;
     const std::size_t size = static_cast<std::size_t>(st.st_size);
     void* p = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_, 0);
+    if (p == MAP_FAILED && errno == ENOMEM)
+      throw MemoryError(path +
+                        ": cannot be mapped: the address space that this process may use is too small");
     if (p == MAP_FAILED) fail(path, "cannot be mapped");
     bytes_ = {static_cast<const std::byte*>(p), size};
   } catch (...) {

@@ -18,7 +18,7 @@ namespace coterie {
 class MappedFile {
  public:
   explicit MappedFile(
-      const std::string& path);  // throws FileError: cannot be opened, no regular file, cannot be mapped
+      const std::string& path);  // throws FileError: cannot be opened, no regular file; MemoryError
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;

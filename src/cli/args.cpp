@@ -72,7 +72,7 @@ T parse_number(const std::string& text, const std::string& source, Bounds<T> all
 bool parse_switch(const std::string& text, const std::string& source) {
   for (const char* yes : {"1", "true", "yes", "on"})
     if (text == yes) return true;
-  for (const char* no : {"", "0", "false", "no", "off"})
+  for (const char* no : {"0", "false", "no", "off"})
     if (text == no) return false;
   throw UsageError(source + ": found '" + text + "', expected 1 or 0");
 }
@@ -96,8 +96,8 @@ struct Args::Impl {
     }
     const Declaration& known = declarations[next++];
     if (known.option->count() > 0) return {known.option->results(), known.key};
-    if (const char* value = known.positional ? nullptr : std::getenv(variable_of(known.key).c_str()))
-      return {{value}, variable_of(known.key)};
+    const char* value = known.positional ? nullptr : std::getenv(variable_of(known.key).c_str());
+    if (value != nullptr && *value != '\0') return {{value}, variable_of(known.key)};
     return {{}, known.key};
   }
 
@@ -139,6 +139,8 @@ bool Args::Impl::parse(const std::vector<std::string>& words) {
   std::vector<std::string> reversed(words.rbegin(), words.rend());  // CLI11 takes them from the back
   try {
     app.parse(std::move(reversed));
+  } catch (const CLI::ArgumentMismatch& e) {
+    fail(std::string(e.what()).substr(0, std::string_view(e.what()).find(':')) + ": its value is missing");
   } catch (const CLI::ParseError& e) {
     fail(e.what());
   }
@@ -183,7 +185,9 @@ void Args::Impl::print_help() const {
   }
   std::printf("  %-*s  print this\n", static_cast<int>(width), "-h,--help");
   std::printf(
-      "\nEvery option may come from the environment instead: --some-option is COTERIE_SOME_OPTION.\n");
+      "\nEvery option may come from the environment instead: --some-option is COTERIE_SOME_OPTION; an empty "
+      "one "
+      "counts as not set.\n");
 }
 
 Args::Args(const Command& command) : impl_(std::make_unique<Impl>(command)) {}
@@ -226,7 +230,8 @@ std::string Args::choice(const std::string& names, const std::vector<std::string
                          const std::string& help) {
   std::string all, source;
   for (const std::string& a : allowed) all += (all.empty() ? "" : "|") + a;
-  const std::optional<std::string> given = impl_->single(names, help + ": " + all, &source);
+  const std::optional<std::string> given =
+      impl_->single(names, help + ": " + all + " [" + allowed.front() + "]", &source);
   if (!given) return allowed.front();
   for (const std::string& a : allowed)
     if (std::equal(a.begin(), a.end(), given->begin(), given->end(), [](char x, char y) {

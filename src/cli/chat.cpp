@@ -73,7 +73,7 @@ class Chat {
   Reply last_;        // for /tokens
   int attempts_ = 0;  // of /regen at this turn: each draws with another seed
   bool leaving_ = false;
-  bool failed_ = false;
+  int exit_code_ = 0;
 };
 
 const std::array<Chat::Order, 10> Chat::orders{{
@@ -131,17 +131,17 @@ int Chat::talk(LineReader& reader) {
         obey(message);
       else if (message.find_first_not_of(" \t\n") != std::string::npos)
         answer(message);
-    } catch (const UsageError& e) {
-      complain(e);
-    } catch (const text::TemplateError& e) {
+    } catch (const FileError&) {
+      throw;  // the model can no longer be read
+    } catch (const Error& e) {
       complain(e);
     }
   }
-  return failed_ && !reader.interactive() ? 1 : 0;
+  return reader.interactive() ? 0 : exit_code_;
 }
 
 void Chat::complain(const Error& e) {
-  failed_ = true;
+  exit_code_ = dynamic_cast<const DiskFullError*>(&e) != nullptr ? e.exit_code() : 1;
   std::fprintf(stderr, "%s\n", printable(e.what()).c_str());
 }
 
@@ -236,7 +236,8 @@ void Chat::tokens(Words&) {
 void Chat::set(Words& rest) {
   std::string name, text;
   if (!(rest >> name)) {
-    for (const Setting& s : settings()) std::printf("%-18s %g\n", s.name, s.get(options_));
+    for (const Setting& s : settings())
+      std::printf("%-18s %.*g\n", s.name, s.whole ? 16 : 6, s.get(options_));
     return;
   }
   const Setting* setting = find_setting(name);

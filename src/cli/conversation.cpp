@@ -26,9 +26,11 @@ std::string state_folder() {
   const char* state = std::getenv("XDG_STATE_HOME");
   const char* home = std::getenv("HOME");
   const fs::path base = state != nullptr && *state == '/' ? fs::path(state)
-                        : home != nullptr                 ? fs::path(home) / ".local" / "state"
+                        : home != nullptr && *home == '/' ? fs::path(home) / ".local" / "state"
                                                           : fs::path();
-  if (base.empty()) throw Error("neither XDG_STATE_HOME nor HOME says where sessions go");
+  if (base.empty())
+    throw Error(
+        "sessions: neither XDG_STATE_HOME nor HOME names a folder for them, expected a path from the root");
   make_private_folder(base / "coterie");
   return (base / "coterie").string();
 }
@@ -65,21 +67,27 @@ void save_conversation(const Conversation& c, const std::string& name) {
   file.commit();
 }
 
+static bool has_known_role(const Message& m) {
+  return m.role == "system" || m.role == "user" || m.role == "assistant";
+}
+
 Conversation load_conversation(const std::string& name) {
   const std::string path = path_of(name);
-  if (!fs::exists(path)) throw UsageError("session '" + name + "': there is none (" + path + ")");
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw UsageError("session '" + name + "': there is none (" + path + ")");
   try {
     const Json json = read_json(path);
+    const bool known = json.at("version") == 1;
     Conversation c;
     c.model = json.at("model").get<std::string>();
     if (!json.at("think").is_null()) c.think = json.at("think").get<bool>();
     for (const Json& m : json.at("messages"))
       c.messages.push_back(
           {m.at("role").get<std::string>(), m.at("content").get<std::string>(), m.value("reasoning", "")});
-    return c;
-  } catch (const Json::exception& e) {
-    throw Error(path + ": no session of this program: " + e.what());
+    if (known && std::ranges::all_of(c.messages, has_known_role)) return c;
+  } catch (const Json::exception&) {  // a key is missing or of another type: said below
   }
+  throw Error(path + ": no session that this version of the program has saved");
 }
 
 }  // namespace coterie::cli

@@ -30,8 +30,9 @@ Role role_of(Args& args) {
 
 // Whether the ids are within the vocabulary is the session's check.
 std::vector<Token> read_ids(const std::string& file) {
-  std::vector<Token> ids = token_ids(read_json(file), std::size_t{1} << 31, file);
-  if (ids.empty()) throw UsageError(file + ": found no ids, expected at least one");
+  const std::string subject = file == "-" ? "standard input" : file;
+  std::vector<Token> ids = token_ids(read_json(file), std::size_t{1} << 31, subject);
+  if (ids.empty()) throw UsageError(subject + ": found no ids, expected at least one");
   return ids;
 }
 
@@ -54,7 +55,7 @@ int dump_logits(Args& args) {
   const std::vector<Token> ids = read_ids(ids_file);
   const Engine engine(model, fitting(options, ids));
   Session session(engine);
-  NpyFile npy(out, {static_cast<std::int64_t>(ids.size()), engine.n_vocab()});
+  NpyFile npy(out, {static_cast<std::int64_t>(ids.size()), engine.n_vocab()}, model);
   session.feed_all(ids, role, [&](std::int64_t, std::span<const float> logits) { npy.append(logits); });
   npy.commit();
   return 0;

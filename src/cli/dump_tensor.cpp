@@ -23,7 +23,7 @@ void dump_gguf(const std::string& path, const std::string& name, const std::stri
 
   std::vector<std::int64_t> shape(t->shape.begin(), t->shape.begin() + t->n_dims);
   std::reverse(shape.begin(), shape.end());
-  NpyFile npy(out, shape);
+  NpyFile npy(out, shape, path);
   std::vector<float> row(static_cast<std::size_t>(t->shape[0]));
   for (std::int64_t r = 0; r < t->rows(); ++r) {
     t->format->decode(t->data + r * t->row_bytes(), t->shape[0], row.data());
@@ -42,7 +42,7 @@ void dump_safetensors(const std::string& path, const std::string& name, const st
     throw UsageError(path + ": tensor " + name + ": found " + convert::name_of(t->dtype) +
                      ", expected a float type");
 
-  NpyFile npy(out, t->shape);
+  NpyFile npy(out, t->shape, path);
   constexpr std::int64_t piece = 1 << 20;
   std::vector<float> values(static_cast<std::size_t>(std::min(piece, t->elements())));
   for (std::int64_t first = 0; first < t->elements(); first += piece) {

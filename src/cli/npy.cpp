@@ -25,17 +25,16 @@ static std::uint64_t bytes_of(const std::vector<std::int64_t>& shape) {
   return bytes;
 }
 
-// The file is put in place by renaming, which would replace a device such as /dev/null.
-static const std::string& plain_file(const std::string& path) {
+// The finished file takes the place of what has its name, which must not be the model.
+static const std::string& not_the_input(const std::string& path, const std::string& input) {
   std::error_code ignored;
-  const auto kind = std::filesystem::status(path, ignored).type();
-  if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)
-    throw UsageError(path + ": expected a regular file or none");
+  if (std::filesystem::equivalent(path, input, ignored))
+    throw UsageError(path + ": is the input; the output needs a name of its own");
   return path;
 }
 
-NpyFile::NpyFile(const std::string& path, const std::vector<std::int64_t>& shape)
-    : file_(plain_file(path), bytes_of(shape)) {
+NpyFile::NpyFile(const std::string& path, const std::vector<std::int64_t>& shape, const std::string& input)
+    : file_(not_the_input(path, input), bytes_of(shape)) {
   const std::string header = header_of(shape);
   file_.write_at(0, std::as_bytes(std::span(header)));
   offset_ = header.size();

@@ -29,20 +29,21 @@ struct Input {
 // Two arguments are MODEL and PROMPT. A single one is the PROMPT, unless it is called *.gguf or the prompt
 // comes from -f.
 Input find_input(const std::optional<std::string>& first, const std::optional<std::string>& second,
-                 const std::optional<std::string>& file, bool keep_line_end) {
+                 const std::optional<std::string>& file, bool raw) {
   std::optional<std::string> model, prompt = second;
   if (first) (second || file || is_gguf_name(*first) ? model : prompt) = first;
   if (prompt && file) throw UsageError("run: found a PROMPT and --file, expected one of them");
   if (!prompt && !file && is_terminal(stdin))
     throw UsageError("run: PROMPT is missing; see coterie run --help");
 
-  Input input{model ? *model : shipped_model(), ""};
-  if (prompt && *prompt != "-") {
-    input.prompt = *prompt;
-    return input;
+  Input input{model ? *model : shipped_model(), prompt ? *prompt : "-"};
+  if (input.prompt == "-") {
+    input.prompt = read_text(file ? *file : "-");
+    if (!raw && input.prompt.ends_with('\n')) input.prompt.pop_back();
   }
-  input.prompt = read_text(file ? *file : "-");
-  if (!keep_line_end && input.prompt.ends_with('\n')) input.prompt.pop_back();
+  // More likely a lost file or an empty variable than a wish to see what a model makes of nothing.
+  if (!raw && input.prompt.find_first_not_of(" \t\r\n") == std::string::npos)
+    throw UsageError("run: the prompt is empty");
   return input;
 }
 
@@ -122,6 +123,9 @@ int run(Args& args) {
     std::fprintf(stderr, "%s\n", line_of(reply, figures).c_str());
   if (a.profile) std::fprintf(stderr, "%s", table_of(profile).c_str());
   if (a.profile_svg) write_text(*a.profile_svg, svg_of(profile));
+  if (reply.finish == Finish::context)
+    std::fprintf(stderr, "the reply is cut: the context of %lld tokens is full (--ctx)\n",
+                 static_cast<long long>(engine.context()));
   return reply.finish == Finish::cancelled ? exit_interrupted : 0;
 }
 

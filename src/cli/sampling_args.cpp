@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 
 namespace coterie::cli {
 
@@ -107,6 +108,12 @@ std::pair<Token, float> parse_bias(const std::string& text) {  // "ID=BIAS"
   return bias;
 }
 
+std::string short_text(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.16g", value);
+  return text;
+}
+
 }  // namespace
 
 std::span<const Setting> settings() { return table; }
@@ -121,8 +128,9 @@ void apply_setting(const Setting& setting, double value, const std::string& sour
                    GenerateOptions* options) {
   const bool fits = value >= setting.allowed.low && value <= setting.allowed.high;
   if (!fits || (setting.whole && value != std::floor(value)))
-    throw UsageError(source + ": expected " + (setting.whole ? "an integer" : "a number") + " from " +
-                     std::to_string(setting.allowed.low) + " to " + std::to_string(setting.allowed.high));
+    throw UsageError(source + ": found " + short_text(value) + ", expected " +
+                     (setting.whole ? "an integer" : "a number") + " from " +
+                     short_text(setting.allowed.low) + " to " + short_text(setting.allowed.high));
   setting.set(*options, value);
 }
 

@@ -61,6 +61,7 @@ std::string harmless(std::string_view text) { return replace_controls(text, "\n\
 void install_signal_handlers() {
   handle(SIGINT, on_interrupt);
   handle(SIGPIPE, on_broken_pipe);
+  handle(SIGXFSZ, SIG_IGN);  // a write beyond ulimit -f fails instead, and its error is reported
 }
 
 Interrupt::Interrupt() {

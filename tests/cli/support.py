@@ -78,9 +78,10 @@ class Result:
         return json.loads(self.out)
 
 
-def run(*args, stdin="", env=None, timeout=60):
+def run(*args, stdin="", env=None, timeout=60, limits=None):
+    """limits: called in the child before the program begins."""
     done = subprocess.run([PROGRAM, *map(str, args)], input=stdin.encode(), capture_output=True, timeout=timeout,
-                          env=environment(**(env or {})))
+                          env=environment(**(env or {})), preexec_fn=limits)
     return Result(done)
 
 

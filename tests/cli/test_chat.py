@@ -6,6 +6,8 @@ import pty
 import select
 import signal
 import stat
+import subprocess
+import tempfile
 import termios
 import time
 
@@ -58,8 +60,9 @@ class Piped(support.Case):
         self.assertRegex(out, r"top-k +5\n")
         self.assertIn("/regen", out)
         for line in ["/set temp hot", "/set temp -1", "/set tmep 1", "/bogus", "/regen", "/think maybe", "/load nothing",
-                     "/save ../x", "/save .x", "/load /etc/passwd"]:
+                     "/save ../x", "/save .x", "/load /etc/passwd", "/set top-k 1.5"]:
             self.assertRegex(self.chat([line], code=1).err, r"\A[^\n]+\n\Z", line)
+        self.assertIn("found -1, expected a number from 0 to 100\n", self.chat(["/set temp -1"], code=1).err)
         self.assertIn("did you mean temp?", self.chat(["/set tmep 1"], code=1).err)
         self.assertIn("did you mean /tokens?", self.chat(["/tokns"], code=1).err)
 
@@ -72,6 +75,27 @@ class Piped(support.Case):
     def test_exit_leaves_and_clear_forgets(self):
         self.assertNotIn("messages", self.chat(["/exit", "/tokens"]).out)
         self.assertIn("0 messages", self.chat(["Hello", "/clear", "/tokens"]).out)
+
+    def test_what_goes_wrong_with_a_session_does_not_end_the_chat(self):
+        SESSIONS.mkdir(parents=True, exist_ok=True)
+        good = {"version": 1, "model": TINY, "think": None, "messages": [{"role": "user", "content": "x"}]}
+        for bad in [{}, [], {**good, "version": 2}, {**good, "model": 5}, {**good, "messages": {"a": 1}},
+                    {**good, "messages": [{"role": "boss", "content": "x"}]}]:
+            (SESSIONS / "bad.json").write_text(json.dumps(bad))
+            result = self.chat(["/load bad", "Hello", "/tokens"], code=1)
+            self.assertRegex(result.err, r"\A[^\n]*bad.json: [^\n]+\n\Z")
+            self.assertIn("2 messages", result.out)
+            self.fails(1, "chat", "--resume", "--session", "bad")
+        (SESSIONS / "kept.json.partial").mkdir()  # so that nothing can be saved there
+        result = self.chat(["Hello", "and more", "/tokens"], "--session", "kept", code=1)
+        self.assertIn("4 messages", result.out)
+        self.assertEqual(result.err.count("kept.json"), 2)
+
+    def test_a_home_that_is_no_path_is_none(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([PROGRAM, "chat", TINY], input=b"Hello\n", capture_output=True, cwd=folder,
+                                  env={**environment(), "XDG_STATE_HOME": "", "HOME": ""})
+            self.assertEqual((done.returncode, os.listdir(folder)), (1, []), done.stderr)
 
     def test_a_question_that_does_not_fit_is_not_kept(self):
         result = self.chat(["Hello", "x " * 300, "/tokens"], "--ctx", "64", code=1)

@@ -3,6 +3,7 @@ import gzip
 import json
 import os
 import pathlib
+import shutil
 import tempfile
 
 import support
@@ -125,6 +126,14 @@ class DumpTensor(support.Case):
         self.assertIn("'nothing'", self.usage_error("dump", "tensor", TINY, "nothing", "--out", "/tmp/never.npy"))
         self.usage_error("dump", "tensor", TINY, "output.weight", "--out", "/dev/null")
         self.fails(1, "dump", "tensor", TINY, "output.weight", "--out", "/nonexistent/x.npy")
+
+    def test_the_model_is_never_overwritten(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model = shutil.copy(TINY, folder)
+            before = pathlib.Path(model).read_bytes()
+            self.assertIn("is the input", self.usage_error("dump", "tensor", model, "output.weight", "--out", model))
+            self.assertIn("is the input", self.usage_error("dump", "logits", model, "--ids", "-", "--out", model, stdin="[1]"))
+            self.assertEqual(pathlib.Path(model).read_bytes(), before)
 
 
 class DumpTokens(support.Case):

@@ -1,8 +1,11 @@
 """Help, usage errors, suggestions, environment, exit codes, pipes: what holds for every command."""
 import os
 import pathlib
+import resource
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -72,7 +75,12 @@ class UsageErrors(support.Case):
                      ("--logit-bias", "5"), ("--stop", ""), ("-n", "1e99")]:
             message = self.usage_error("run", TINY, "hi", *args)
             self.assertIn(args[0] if args[0] != "-n" else "--max-tokens", message)
-        self.assertIn("--threads", self.usage_error("run", TINY, "hi", "--threads"))
+        self.assertIn("--threads: its value is missing", self.usage_error("run", TINY, "hi", "--threads"))
+
+    def test_an_empty_prompt_is_no_prompt_unless_it_is_raw(self):
+        for args in [("",), (" \n",), ("-",), ()]:
+            self.assertIn("prompt is empty", self.usage_error("run", TINY, *args))
+        self.ok("run", TINY, "--raw", " ", "-n", "1")
 
     def test_options_may_stand_anywhere_and_take_an_equals_sign(self):
         self.assertEqual(self.ok("version", "--json").out, self.ok("--json", "version").out)
@@ -97,6 +105,10 @@ class Environment(support.Case):
     def test_a_bad_value_names_the_variable(self):
         self.assertIn("COTERIE_TEMP", self.usage_error("run", TINY, "hi", env={"COTERIE_TEMP": "hot"}))
         self.assertIn("COTERIE_JSON", self.usage_error("version", env={"COTERIE_JSON": "perhaps"}))
+
+    def test_an_empty_variable_counts_as_not_set(self):
+        empty = {"COTERIE_" + name: "" for name in ["TEMP", "KV", "SYSTEM", "FILE", "STOP", "LOGIT_BIAS", "RAW", "ISA"]}
+        self.assertEqual(self.ok("run", TINY, "hi", "-n", "4", env=empty).out, self.ok("run", TINY, "hi", "-n", "4").out)
 
     def test_instruction_sets_are_forceable_and_checked(self):
         for command in ["version", "doctor"]:
@@ -128,6 +140,13 @@ class Ends(support.Case):
             done = subprocess.run([PROGRAM, "version"], stdout=full, stderr=subprocess.PIPE, env=environment())
         self.assertEqual(done.returncode, 5)
         self.assertIn(b"No space left", done.stderr)
+
+    def test_a_file_that_may_not_grow_is_an_error_and_no_signal(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "x.npy")
+            limited = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            self.fails(1, "dump", "tensor", TINY, "output.weight", "--out", out, limits=limited)
+            self.assertEqual(os.listdir(folder), [])
 
     def test_a_closed_pipe_ends_quietly(self):
         child = subprocess.Popen([PROGRAM, "run", TINY, "hi", *ENDLESS],
@@ -163,6 +182,18 @@ class Ends(support.Case):
 
     def test_too_little_memory_is_exit_code_4(self):
         self.fails(4, "run", TINY, "hi", "--ctx", "1000000000")
+
+    def test_too_little_address_space_for_a_file_is_exit_code_4(self):
+        limited = lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 38, 1 << 38))
+        if run("version", limits=limited).code != 0:
+            self.skipTest("the address sanitizer takes more than that for itself")
+        with tempfile.TemporaryDirectory() as folder:
+            path = shutil.copy(TINY, folder)
+            os.truncate(path, 1 << 40)
+            self.assertIn("address space", self.fails(4, "inspect", path, limits=limited))
+
+    def test_a_full_context_is_said(self):
+        self.assertIn("--ctx", self.ok("run", TINY, "hi", "--ctx", "16", *ENDLESS[:-2]).err)
 
     def test_no_colour_in_a_pipe(self):
         result = self.ok("run", TINY, "hi", "-n", "5")
