@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -27,6 +29,24 @@ static bool has_f16c() {
   unsigned d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
+
+// The processor has the tiles and their products of bytes, the system saves both parts of their state, and grants this
+// process the larger one: a request, without which their first use is an illegal instruction (Linux 5.16 and later).
+// For processors whose AVX is in use, so that xgetbv may be asked.
+static bool may_use_amx() {
+  constexpr unsigned tile = 1U << 24;  // edx of leaf 7
+  constexpr unsigned int8 = 1U << 25;
+  constexpr unsigned tile_state = 3U << 17;  // of XCR0: configuration, data
+  constexpr long request_permission = 0x1023;
+  constexpr long tile_data = 18;
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & tile) == 0 || (d & int8) == 0) return false;
+  asm("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+  return (a & tile_state) == tile_state && syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
 #endif
 
 const CpuFeatures& cpu_features() {
@@ -39,6 +59,7 @@ const CpuFeatures& cpu_features() {
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     f.avx512vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
     f.avx512vbmi = f.avx512vnni && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("gfni");
+    f.avx512amx = f.avx512vbmi && may_use_amx();
 #elif defined(__aarch64__)
     f.neon_dot = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
     f.neon_i8mm = f.neon_dot && (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;

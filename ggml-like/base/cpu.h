@@ -8,6 +8,7 @@ struct CpuFeatures {
   bool avx512 = false;      // AVX-512 F, BW, DQ, VL
   bool avx512vnni = false;  // the above and VNNI
   bool avx512vbmi = false;  // the above, VBMI and GFNI: Ice Lake, Zen 4 and later
+  bool avx512amx = false;   // the above and the byte products of AMX, which the kernel has granted
   bool neon_dot = false;    // dot products of bytes
   bool neon_i8mm = false;   // the above and products of matrices of bytes
 };

@@ -10,13 +10,14 @@ bool runs_avx2() { return cpu_features().avx2; }
 bool runs_avx512() { return cpu_features().avx512; }
 bool runs_avx512vnni() { return cpu_features().avx512vnni; }
 bool runs_avx512vbmi() { return cpu_features().avx512vbmi; }
+bool runs_avx512amx() { return cpu_features().avx512amx; }
 bool runs_neon() { return true; }
 bool runs_neon_dot() { return cpu_features().neon_dot; }
 bool runs_neon_i8mm() { return cpu_features().neon_i8mm; }
 
 static const Kernels* const tables[] = {
 #if defined(__x86_64__)
-    &kernels_avx512vbmi, &kernels_avx512vnni, &kernels_avx512, &kernels_avx2,
+    &kernels_avx512amx, &kernels_avx512vbmi, &kernels_avx512vnni, &kernels_avx512, &kernels_avx2,
 #elif defined(__aarch64__)
     &kernels_neon_i8mm,
     &kernels_neon_dot,

@@ -4,6 +4,7 @@
 #include "base/half.h"
 #include "formats/formats.h"
 #include "kernels/kernels.h"
+#include "tests/kernels/amx_table.h"
 
 #include <cmath>
 #include <cstring>
@@ -17,6 +18,7 @@ inline std::vector<const Kernels*> runnable_kernels() {
   std::vector<const Kernels*> found;
   for (const Kernels* k : all_kernels())
     if (k->runnable()) found.push_back(k);
+  if (amx_model_kernels() != nullptr) found.push_back(amx_model_kernels());
   return found;
 }
 

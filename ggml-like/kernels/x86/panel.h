@@ -31,10 +31,11 @@ struct PanelOutput {
 
 // How rows of F become panels on Isa:
 //   rows                              how many, one to a lane
-//   tile                              tokens that meet a panel at once
+//   tile                              tokens that meet a panel at once, at most
+//   begin(n_tokens), end()            around all calls of multiply: as many tokens, or fewer, will meet a panel at once
 //   Panel, fill(row, n_columns, p)    the blocks at row[0 .. rows)
 //   Input, gather(x, n_columns, in)   one token's activations of these columns
-//   multiply<n_tokens>(p, in, n_columns, out)
+//   multiply(p, in, n_tokens, n_columns, out)
 template <class F, class Isa>
 struct PanelOps;
 
@@ -52,29 +53,41 @@ COTERIE_INLINE void each(F f) {
   (std::make_integer_sequence<int, n>{});
 }
 
-template <class F, class Isa>
+// f(n) for n in 1 .. most, n a constant.
+template <int most, class F>
+COTERIE_INLINE void with_constant(int n, F f) {
+  each<most>([&](auto i) __attribute__((always_inline)) {
+    if (n == i + 1) f(std::integral_constant<int, i + 1>{});
+  });
+}
+
+// n in as few equal shares of at most `most` as there can be: the last is not worth less than the others.
+COTERIE_INLINE int equal_share(int n, int most) {
+  const int shares = (n + most - 1) / most;
+  return (n + shares - 1) / shares;
+}
+
+template <class F, class Ops>
 class PanelRows {
  public:
   static void run(const RowsArgs& a) {
-    // Equal shares, so that the last one is worth its unpacking too.
-    const int shares = (a.n_tokens + panel_tokens - 1) / panel_tokens;
-    const int share = ((a.n_tokens + shares - 1) / shares + Ops::tile - 1) / Ops::tile * Ops::tile;
+    const int share = equal_share(a.n_tokens, panel_tokens);
     for (int t = 0; t < a.n_tokens; t += share)
       PanelRows(a, t, std::min(share, a.n_tokens - t)).all_columns();
   }
 
  private:
-  using Ops = PanelOps<F, Isa>;
   using Activation = typename F::Activation;
   static constexpr std::int64_t block_bytes = sizeof(typename F::Block);
   static constexpr std::int64_t panel_bytes = panel_columns / F::block_size * block_bytes;
   static constexpr int x_blocks = panel_columns / Activation::block_size;
 
   COTERIE_INLINE PanelRows(const RowsArgs& a, int first_token, int n_tokens)
-      : a_(a), first_token_(first_token), n_tokens_(n_tokens) {}
+      : a_(a), first_token_(first_token), n_tokens_(n_tokens), tile_(equal_share(n_tokens, Ops::tile)) {}
 
   COTERIE_INLINE void all_columns() {
     const std::byte* w = a_.w;
+    Ops::begin(tile_);
     for (std::int64_t column = 0; column < a_.n; column += panel_columns, w += panel_bytes) {
       n_columns_ = static_cast<int>(std::min<std::int64_t>(panel_columns, a_.n - column));
       for (int t = 0; t < n_tokens_; ++t) {
@@ -85,6 +98,7 @@ class PanelRows {
       }
       for (int r = 0; r < a_.n_rows; r += Ops::rows) some_rows(r, w + r * a_.row_bytes, column == 0);
     }
+    Ops::end();
   }
 
   COTERIE_INLINE void some_rows(int first, const std::byte* w, bool is_first) {
@@ -94,22 +108,14 @@ class PanelRows {
     Ops::fill(row, n_columns_, panel_);
 
     PanelOutput out{a_.y + first_token_ * a_.y_stride + first, a_.y_stride, n_rows, is_first};
-    const int n_tiles = (n_tokens_ + Ops::tile - 1) / Ops::tile;
+    const int n_tiles = (n_tokens_ + tile_ - 1) / tile_;
     const int step = (Ops::rows + n_tiles - 1) / n_tiles;
     int next = 0;  // row to be prefetched
-    for (int t = 0; t < n_tokens_; t += Ops::tile, out.y += Ops::tile * out.stride) {
+    for (int t = 0; t < n_tokens_; t += tile_, out.y += tile_ * out.stride) {
       for (const int end = std::min(next + step, Ops::rows); next < end; ++next)
         prefetch(row[next] + panel_bytes, panel_bytes);
-      multiply(t, out);
+      Ops::multiply(panel_, inputs_ + t, std::min(tile_, n_tokens_ - t), n_columns_, out);
     }
-  }
-
-  COTERIE_INLINE void multiply(int t, const PanelOutput& out) {
-    if (n_tokens_ - t >= Ops::tile)
-      return Ops::template multiply<Ops::tile>(panel_, inputs_ + t, n_columns_, out);
-    each<Ops::tile - 1>([&](auto i) __attribute__((always_inline)) {
-      if (n_tokens_ - t == i + 1) Ops::template multiply<i + 1>(panel_, inputs_ + t, n_columns_, out);
-    });
   }
 
   // The next columns, of a token or a row: needed when all others have had their turn. A few at a time, or they
@@ -122,6 +128,7 @@ class PanelRows {
 
   const RowsArgs& a_;
   const int first_token_, n_tokens_;
+  const int tile_;  // tokens that meet a panel at once
   int n_columns_ = 0;
   typename Ops::Panel panel_;
   typename Ops::Input inputs_[panel_tokens];

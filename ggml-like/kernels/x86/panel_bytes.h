@@ -39,14 +39,20 @@ COTERIE_INLINE __m512i broadcast4(const void* p) {
   return _mm512_set1_epi32(v);
 }
 
-// What the blocks of a format are, seen by the products. group: columns that share an integer scale; offset:
-// what codes hold too much.
-template <class Isa, int group_columns, int code_offset, bool with_mins>
-struct SuperblockPanel {
+struct BytePanelOps {
   static constexpr int rows = 16;
   static constexpr int tile = 8;
   using Panel = BytePanel;
   using Input = ByteInput;
+  COTERIE_INLINE static void begin(int) {}
+  COTERIE_INLINE static void end() {}
+};
+
+// What the blocks of a format are, seen by the products. group: columns that share an integer scale; offset:
+// what codes hold too much.
+template <class Isa, int group_columns, int code_offset, bool with_mins>
+struct SuperblockPanel : BytePanelOps {
+  static constexpr int offset = code_offset;
   static constexpr int group = group_columns;
   static constexpr int n_groups = 256 / group;
   static constexpr int min_groups = group == 32 ? 8 : 16;
@@ -71,47 +77,13 @@ struct SuperblockPanel {
     }
   }
 
-  template <int n_tokens>
-  static void multiply(const BytePanel& p, const ByteInput* in, int, const PanelOutput& out) {
-    __m512i isum[n_tokens];
-    each<n_tokens>([&](auto t) __attribute__((always_inline)) { isum[t] = _mm512_setzero_si512(); });
-    for (int g = 0; g < n_groups; ++g) {
-      __m512i sum[n_tokens];
-      each<n_tokens>([&](auto t) __attribute__((always_inline)) {
-        sum[t] = code_offset == 0 ? _mm512_setzero_si512() : broadcast4(in[t].start + g);
-      });
-      products<n_tokens>(p, in, g, sum);
-      if constexpr (group == 256) {
-        each<n_tokens>([&](auto t) __attribute__((always_inline)) { isum[t] = sum[t]; });
-      } else {
-        const __m512i scale = _mm512_load_si512(p.scales[g]);
-        each<n_tokens>([&](auto t) __attribute__((always_inline)) {
-          isum[t] = _mm512_add_epi32(isum[t], _mm512_mullo_epi32(sum[t], scale));
-        });
-      }
-    }
-    finish<n_tokens>(p, in, isum, out);
+  COTERIE_INLINE static void multiply(const BytePanel& p, const ByteInput* in, int n_tokens, int,
+                                      const PanelOutput& out) {
+    with_constant<tile>(
+        n_tokens, [&](auto n) __attribute__((always_inline)) { multiply<n>(p, in, out); });
   }
 
- private:
-  COTERIE_INLINE static void store_start(__m512i sums, ByteInput& in) {
-    _mm512_store_si512(in.start, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-code_offset)));
-  }
-
-  // Pieces of 32 columns at most, so that the code of one loop body stays small.
-  template <int n_tokens>
-  COTERIE_INLINE static void products(const BytePanel& p, const ByteInput* in, int g,
-                                      __m512i (&sum)[n_tokens]) {
-    constexpr int piece = group < 32 ? group : 32;
-    for (int column = g * group; column < (g + 1) * group; column += piece)
-      each<piece / 4>([&](auto k) __attribute__((always_inline)) {
-        const __m512i codes = _mm512_load_si512(p.codes[column / 4 + k]);
-        each<n_tokens>([&](auto t) __attribute__((always_inline)) {
-          sum[t] = _mm512_dpbusd_epi32(sum[t], codes, broadcast4(in[t].q + column + 4 * k));
-        });
-      });
-  }
-
+  // The step of y, from the exact sums of these columns.
   template <int n_tokens>
   COTERIE_INLINE static void finish(const BytePanel& p, const ByteInput* in, const __m512i (&isum)[n_tokens],
                                     const PanelOutput& out) {
@@ -139,14 +111,52 @@ struct SuperblockPanel {
       _mm512_mask_storeu_ps(y, mask, acc);
     });
   }
+
+ private:
+  template <int n_tokens>
+  static void multiply(const BytePanel& p, const ByteInput* in, const PanelOutput& out) {
+    __m512i isum[n_tokens];
+    each<n_tokens>([&](auto t) __attribute__((always_inline)) { isum[t] = _mm512_setzero_si512(); });
+    for (int g = 0; g < n_groups; ++g) {
+      __m512i sum[n_tokens];
+      each<n_tokens>([&](auto t) __attribute__((always_inline)) {
+        sum[t] = code_offset == 0 ? _mm512_setzero_si512() : broadcast4(in[t].start + g);
+      });
+      products<n_tokens>(p, in, g, sum);
+      if constexpr (group == 256) {
+        each<n_tokens>([&](auto t) __attribute__((always_inline)) { isum[t] = sum[t]; });
+      } else {
+        const __m512i scale = _mm512_load_si512(p.scales[g]);
+        each<n_tokens>([&](auto t) __attribute__((always_inline)) {
+          isum[t] = _mm512_add_epi32(isum[t], _mm512_mullo_epi32(sum[t], scale));
+        });
+      }
+    }
+    finish<n_tokens>(p, in, isum, out);
+  }
+
+  COTERIE_INLINE static void store_start(__m512i sums, ByteInput& in) {
+    _mm512_store_si512(in.start, _mm512_mullo_epi32(sums, _mm512_set1_epi32(-code_offset)));
+  }
+
+  // Pieces of 32 columns at most, so that the code of one loop body stays small.
+  template <int n_tokens>
+  COTERIE_INLINE static void products(const BytePanel& p, const ByteInput* in, int g,
+                                      __m512i (&sum)[n_tokens]) {
+    constexpr int piece = group < 32 ? group : 32;
+    for (int column = g * group; column < (g + 1) * group; column += piece)
+      each<piece / 4>([&](auto k) __attribute__((always_inline)) {
+        const __m512i codes = _mm512_load_si512(p.codes[column / 4 + k]);
+        each<n_tokens>([&](auto t) __attribute__((always_inline)) {
+          sum[t] = _mm512_dpbusd_epi32(sum[t], codes, broadcast4(in[t].q + column + 4 * k));
+        });
+      });
+  }
 };
 
 template <class Isa, int code_offset, bool with_mins>
-struct SmallBlockPanel {
-  static constexpr int rows = 16;
-  static constexpr int tile = 8;
-  using Panel = BytePanel;
-  using Input = ByteInput;
+struct SmallBlockPanel : BytePanelOps {
+  static constexpr int offset = code_offset;
 
   COTERIE_INLINE static void gather(const Act32* x, int n_columns, ByteInput& in) {
     for (int b = 0; b < n_columns / 32; ++b) {
@@ -157,6 +167,23 @@ struct SmallBlockPanel {
     }
   }
 
+  COTERIE_INLINE static void multiply(const BytePanel& p, const ByteInput* in, int n_tokens, int n_columns,
+                                      const PanelOutput& out) {
+    with_constant<tile>(
+        n_tokens, [&](auto n) __attribute__((always_inline)) { multiply<n>(p, in, n_columns, out); });
+  }
+
+  // What block b of one token adds.
+  COTERIE_INLINE static __m512 add_block(const BytePanel& p, int b, const ByteInput& in, __m512i sum,
+                                         __m512 acc) {
+    const __m512 scale = _mm512_set1_ps(in.scales[b]);
+    acc = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_load_ps(p.d[b]), scale), _mm512_cvtepi32_ps(sum), acc);
+    if constexpr (with_mins)
+      acc = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_load_ps(p.m[b]), scale), _mm512_set1_ps(in.sums[b]), acc);
+    return acc;
+  }
+
+ private:
   template <int n_tokens>
   static void multiply(const BytePanel& p, const ByteInput* in, int n_columns, const PanelOutput& out) {
     const auto mask = static_cast<__mmask16>((1U << out.n_rows) - 1);
@@ -176,14 +203,8 @@ struct SmallBlockPanel {
           sum[t] = _mm512_dpbusd_epi32(sum[t], codes, broadcast4(in[t].q + 32 * b + 4 * k));
         });
       });
-      const __m512 d = _mm512_load_ps(p.d[b]);
-      each<n_tokens>([&](auto t) __attribute__((always_inline)) {
-        const __m512 scale = _mm512_set1_ps(in[t].scales[b]);
-        acc[t] = _mm512_fmadd_ps(_mm512_mul_ps(d, scale), _mm512_cvtepi32_ps(sum[t]), acc[t]);
-        if constexpr (with_mins)
-          acc[t] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_load_ps(p.m[b]), scale),
-                                   _mm512_set1_ps(in[t].sums[b]), acc[t]);
-      });
+      each<n_tokens>([&](auto t)
+                         __attribute__((always_inline)) { acc[t] = add_block(p, b, in[t], sum[t], acc[t]); });
     }
     each<n_tokens>([&](auto t) __attribute__((always_inline)) {
       _mm512_mask_storeu_ps(out.y + t * out.stride, mask, acc[t]);

@@ -267,13 +267,13 @@ struct PanelOps<IQ2_XXS, Isa> : SuperblockPanel<Isa, 32, 64, false> {
     _mm512_store_ps(p.d[0], _mm512_mul_ps(low_halves(v[0]), _mm512_set1_ps(0.125F)));
     for (int pair = 0; pair < 4; ++pair) {
       turn(row, 2 + 16 * pair, v);
-      group(v[0], v[1], 2 * pair, p);
-      group(v[2], v[3], 2 * pair + 1, p);
+      points_of(v[0], v[1], 2 * pair, p);
+      points_of(v[2], v[3], 2 * pair + 1, p);
     }
   }
 
  private:
-  COTERIE_INLINE static void group(__m512i points, __m512i rest, int g, BytePanel& p) {
+  COTERIE_INLINE static void points_of(__m512i points, __m512i rest, int g, BytePanel& p) {
     const __m512i one = _mm512_set1_epi32(1);
     _mm512_store_si512(p.scales[g], _mm512_or_si512(_mm512_slli_epi32(_mm512_srli_epi32(rest, 28), 1), one));
     const __m512i low = _mm512_set1_epi16(255);

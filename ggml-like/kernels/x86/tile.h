@@ -182,7 +182,7 @@ struct Rows<F, Isa> {
   static void run(const RowsArgs& a) {
     if (a.n_tokens == 1) return Stream<F, Isa>::run(a);
     if constexpr (PaneledFormat<F, Isa>)
-      if (a.n_tokens >= panel_worth) return PanelRows<F, Isa>::run(a);
+      if (a.n_tokens >= panel_worth) return PanelRows<F, PanelOps<F, Isa>>::run(a);
     for (int r = 0; r < a.n_rows; r += tile_rows) {
       int t = 0;
       for (; t + 4 <= a.n_tokens; t += 4) tile<4>(a, r, t);
