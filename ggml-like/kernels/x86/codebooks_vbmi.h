@@ -10,8 +10,7 @@
 // levels and signs took 41 cycles a block.
 #pragma once
 
-#include "kernels/x86/iq_quants.h"
-#include "kernels/x86/wide_avx512vnni.h"
+#include "kernels/x86/codebooks_vnni.h"
 
 namespace coterie {
 

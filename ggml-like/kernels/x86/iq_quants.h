@@ -16,6 +16,18 @@
 
 namespace coterie {
 
+// Group g of IQ4_XS: four bits at nibble g of scales_low, two at bits 2 g of scales_high, less 32.
+COTERIE_INLINE __m256i iq4_scales(const IQ4_XS::Block& b) {
+  const __m256i g = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const __m256i low = _mm256_set1_epi32(static_cast<int>(load4(b.scales_low)));
+  const __m256i high = _mm256_set1_epi32(b.scales_high[0] | b.scales_high[1] << 8);
+  const __m256i low4 =
+      _mm256_and_si256(_mm256_srlv_epi32(low, _mm256_slli_epi32(g, 2)), _mm256_set1_epi32(15));
+  const __m256i high2 =
+      _mm256_and_si256(_mm256_srlv_epi32(high, _mm256_slli_epi32(g, 1)), _mm256_set1_epi32(3));
+  return _mm256_sub_epi32(_mm256_or_si256(low4, _mm256_slli_epi32(high2, 4)), _mm256_set1_epi32(32));
+}
+
 // The lower word of each doubleword in both of its words.
 COTERIE_INLINE __m256i twice_each(__m256i doublewords) {
   return _mm256_or_si256(_mm256_and_si256(doublewords, _mm256_set1_epi32(0xffff)),
@@ -85,26 +97,10 @@ struct Unpack256<IQ4_XS, Isa> {
   COTERIE_INLINE static void run(const IQ4_XS::Block& b, Unpacked& u) {
     using W = Wide<Isa>;
     u.d = b.scale.bits;
-    W::spread(scales(b), u.pair_scales);
+    W::spread(twice_each(iq4_scales(b)), u.pair_scales);
     const __m128i levels = load16(iq4_levels);
     for (int c = 0; c < 4; ++c)
       u.q[c] = W::look_up(levels, W::and_(W::nibble_lanes(b.nibbles + 32 * c), W::bytes(15)));
-  }
-
- private:
-  // Group g: four bits at nibble g of scales_low, two at bits 2 g of scales_high, less 32. Eight doublewords,
-  // then words.
-  COTERIE_INLINE static __m256i scales(const IQ4_XS::Block& b) {
-    const __m256i g = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i low = _mm256_set1_epi32(static_cast<int>(load4(b.scales_low)));
-    const __m256i high = _mm256_set1_epi32(b.scales_high[0] | b.scales_high[1] << 8);
-    const __m256i low4 =
-        _mm256_and_si256(_mm256_srlv_epi32(low, _mm256_slli_epi32(g, 2)), _mm256_set1_epi32(15));
-    const __m256i high2 =
-        _mm256_and_si256(_mm256_srlv_epi32(high, _mm256_slli_epi32(g, 1)), _mm256_set1_epi32(3));
-    const __m256i scale =
-        _mm256_sub_epi32(_mm256_or_si256(low4, _mm256_slli_epi32(high2, 4)), _mm256_set1_epi32(32));
-    return twice_each(scale);
   }
 };
 

@@ -84,7 +84,7 @@ struct TileOps : TileOpsBase<F, Isa, 64> {
     if constexpr (!scaled) scale_codes(p);
   }
 
-  static void multiply(const TilePanel& p, const ByteInput* in, int n_tokens, int, const PanelOutput& out) {
+  static void multiply(const TilePanel& p, const ByteInput* in, int n_tokens, int, float (*y)[panel_lanes]) {
     alignas(64) TileSums sums[4];
     each<4>([&](auto i) __attribute__((always_inline)) { Tiles::template zero<i>(); });
     each<4>([&](auto k) __attribute__((always_inline)) {
@@ -102,8 +102,7 @@ struct TileOps : TileOpsBase<F, Isa, 64> {
           std::min(8, n_tokens - t), [&](auto n) __attribute__((always_inline)) {
             __m512i isum[n];
             each<n>([&](auto i) __attribute__((always_inline)) { isum[i] = sum_of(sums, t + i); });
-            Bytes::template finish<n>(p, in + t, isum,
-                                      {out.y + t * out.stride, out.stride, out.n_rows, out.first});
+            Bytes::template finish<n>(p, in + t, isum, y + t);
           });
   }
 
@@ -156,7 +155,7 @@ struct TileOps<F, Isa> : TileOpsBase<F, Isa, 32> {
   }
 
   static void multiply(const BytePanel& p, const ByteInput* in, int n_tokens, int n_columns,
-                       const PanelOutput& out) {
+                       float (*y)[panel_lanes]) {
     alignas(64) TileSums sums[8];
     each<8>([&](auto b) __attribute__((always_inline)) {
       if (32 * b >= n_columns) return;
@@ -166,14 +165,11 @@ struct TileOps<F, Isa> : TileOpsBase<F, Isa, 32> {
       Tiles::template add_signed<b % 4, 4, 5 + b % 2>();
       Tiles::template store<b % 4>(sums[b], 64);
     });
-    const auto mask = static_cast<__mmask16>((1U << out.n_rows) - 1);
-    const __mmask16 there = out.first ? static_cast<__mmask16>(0) : mask;
     for (int t = 0; t < n_tokens; ++t) {
-      float* y = out.y + t * out.stride;
-      __m512 acc = _mm512_maskz_loadu_ps(there, y);
+      __m512 acc = _mm512_load_ps(y[t]);
       for (int b = 0; b < n_columns / 32; ++b)
         acc = Bytes::add_block(p, b, in[t], _mm512_load_si512(sums[b][t]), acc);
-      _mm512_mask_storeu_ps(y, mask, acc);
+      _mm512_store_ps(y[t], acc);
     }
   }
 };

@@ -40,7 +40,6 @@ COTERIE_INLINE __m512i broadcast4(const void* p) {
 }
 
 struct BytePanelOps {
-  static constexpr int rows = 16;
   static constexpr int tile = 8;
   using Panel = BytePanel;
   using Input = ByteInput;
@@ -78,17 +77,15 @@ struct SuperblockPanel : BytePanelOps {
   }
 
   COTERIE_INLINE static void multiply(const BytePanel& p, const ByteInput* in, int n_tokens, int,
-                                      const PanelOutput& out) {
+                                      float (*y)[panel_lanes]) {
     with_constant<tile>(
-        n_tokens, [&](auto n) __attribute__((always_inline)) { multiply<n>(p, in, out); });
+        n_tokens, [&](auto n) __attribute__((always_inline)) { multiply<n>(p, in, y); });
   }
 
   // The step of y, from the exact sums of these columns.
   template <int n_tokens>
   COTERIE_INLINE static void finish(const BytePanel& p, const ByteInput* in, const __m512i (&isum)[n_tokens],
-                                    const PanelOutput& out) {
-    const auto mask = static_cast<__mmask16>((1U << out.n_rows) - 1);
-    const __mmask16 there = out.first ? static_cast<__mmask16>(0) : mask;
+                                    float (*y)[panel_lanes]) {
     __m512i msum[n_tokens];
     if constexpr (has_mins) {
       each<n_tokens>([&](auto t) __attribute__((always_inline)) { msum[t] = _mm512_setzero_si512(); });
@@ -103,18 +100,17 @@ struct SuperblockPanel : BytePanelOps {
     const __m512 m = _mm512_load_ps(p.m[0]);
     each<n_tokens>([&](auto t) __attribute__((always_inline)) {
       const __m512 scale = _mm512_set1_ps(in[t].scales[0]);
-      float* y = out.y + t * out.stride;
-      __m512 acc = _mm512_maskz_loadu_ps(there, y);
+      __m512 acc = _mm512_load_ps(y[t]);
       acc = _mm512_fmadd_ps(_mm512_mul_ps(d, scale), _mm512_cvtepi32_ps(isum[t]), acc);
       if constexpr (has_mins)
         acc = _mm512_fnmadd_ps(_mm512_mul_ps(m, scale), _mm512_cvtepi32_ps(msum[t]), acc);
-      _mm512_mask_storeu_ps(y, mask, acc);
+      _mm512_store_ps(y[t], acc);
     });
   }
 
  private:
   template <int n_tokens>
-  static void multiply(const BytePanel& p, const ByteInput* in, const PanelOutput& out) {
+  static void multiply(const BytePanel& p, const ByteInput* in, float (*y)[panel_lanes]) {
     __m512i isum[n_tokens];
     each<n_tokens>([&](auto t) __attribute__((always_inline)) { isum[t] = _mm512_setzero_si512(); });
     for (int g = 0; g < n_groups; ++g) {
@@ -132,7 +128,7 @@ struct SuperblockPanel : BytePanelOps {
         });
       }
     }
-    finish<n_tokens>(p, in, isum, out);
+    finish<n_tokens>(p, in, isum, y);
   }
 
   COTERIE_INLINE static void store_start(__m512i sums, ByteInput& in) {
@@ -168,9 +164,9 @@ struct SmallBlockPanel : BytePanelOps {
   }
 
   COTERIE_INLINE static void multiply(const BytePanel& p, const ByteInput* in, int n_tokens, int n_columns,
-                                      const PanelOutput& out) {
+                                      float (*y)[panel_lanes]) {
     with_constant<tile>(
-        n_tokens, [&](auto n) __attribute__((always_inline)) { multiply<n>(p, in, n_columns, out); });
+        n_tokens, [&](auto n) __attribute__((always_inline)) { multiply<n>(p, in, n_columns, y); });
   }
 
   // What block b of one token adds.
@@ -185,13 +181,9 @@ struct SmallBlockPanel : BytePanelOps {
 
  private:
   template <int n_tokens>
-  static void multiply(const BytePanel& p, const ByteInput* in, int n_columns, const PanelOutput& out) {
-    const auto mask = static_cast<__mmask16>((1U << out.n_rows) - 1);
-    const __mmask16 there = out.first ? static_cast<__mmask16>(0) : mask;
+  static void multiply(const BytePanel& p, const ByteInput* in, int n_columns, float (*y)[panel_lanes]) {
     __m512 acc[n_tokens];
-    each<n_tokens>([&](auto t) __attribute__((always_inline)) {
-      acc[t] = _mm512_maskz_loadu_ps(there, out.y + t * out.stride);
-    });
+    each<n_tokens>([&](auto t) __attribute__((always_inline)) { acc[t] = _mm512_load_ps(y[t]); });
     for (int b = 0; b < n_columns / 32; ++b) {
       __m512i sum[n_tokens];
       each<n_tokens>([&](auto t) __attribute__((always_inline)) {
@@ -206,9 +198,7 @@ struct SmallBlockPanel : BytePanelOps {
       each<n_tokens>([&](auto t)
                          __attribute__((always_inline)) { acc[t] = add_block(p, b, in[t], sum[t], acc[t]); });
     }
-    each<n_tokens>([&](auto t) __attribute__((always_inline)) {
-      _mm512_mask_storeu_ps(out.y + t * out.stride, mask, acc[t]);
-    });
+    each<n_tokens>([&](auto t) __attribute__((always_inline)) { _mm512_store_ps(y[t], acc[t]); });
   }
 };
 

@@ -46,10 +46,6 @@ COTERIE_INLINE void turn_codes(PanelRow row, BytePanel& p) {
   }
 }
 
-// Objects of wider ISAs keep panels of their own, so that none is compiled for more than its table promises.
-template <class Isa>
-concept VnniIsa = std::is_base_of_v<Avx512Vnni, Isa>;
-
 template <class F>
 constexpr int panel_offset_of() {
   using Row = Unpack256<F, Avx512Vnni>;
