@@ -223,7 +223,8 @@ TEST_CASE("the generic fma rounds once, as the instruction does") {
 TEST_CASE("an unknown or impossible instruction set is a usage error that names the possible ones") {
   CHECK(std::string(select_kernels(nullptr).isa) == runnable_kernels().front()->isa);
   CHECK(std::string(select_kernels("").isa) == runnable_kernels().front()->isa);
-  for (const Kernels* k : runnable_kernels()) CHECK(&select_kernels(k->isa) == k);
+  for (const Kernels* k : all_kernels())
+    if (k->runnable()) CHECK(&select_kernels(k->isa) == k);
   CHECK_THROWS_WITH_AS(select_kernels("sse9"), doctest::Contains("COTERIE_ISA: found sse9, expected"),
                        UsageError);
   CHECK_THROWS_WITH_AS(select_kernels("sse9"), doctest::Contains("generic"), UsageError);
