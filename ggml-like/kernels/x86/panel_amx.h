@@ -17,6 +17,7 @@
 // products. A product's result comes 52 cycles later: four accumulators take turns.
 #pragma once
 
+#include "formats/list.h"
 #include "kernels/isa.h"
 #include "kernels/x86/amx.h"
 #include "kernels/x86/panel_formats.h"
