@@ -77,7 +77,9 @@ Description describe_gguf(const std::string& path) {
   Description d;
   d.container = "GGUF " + std::to_string(file.version());
   d.file_bytes = file.file_bytes();
-  for (const auto& [key, value] : file.keys()) d.keys[std::string(key)] = json_of(value);
+  // The reader knows that names are unique; looking each up among those before would be quadratic.
+  auto& keys = static_cast<std::vector<Json::object_t::value_type>&>(d.keys.get_ref<Json::object_t&>());
+  for (const auto& [key, value] : file.keys()) keys.emplace_back(std::string(key), json_of(value));
   const auto architecture = d.keys.find("general.architecture");
   if (architecture != d.keys.end() && architecture->is_string())
     d.architecture = architecture->get<std::string>();

@@ -3,11 +3,13 @@
 #include "cli/terminal.h"
 
 #include <histedit.h>
+#include <langinfo.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
+#include <cstring>
 #include <cwchar>
 
 namespace coterie::cli {
@@ -17,7 +19,9 @@ namespace {
 class LibEditor final : public LineEditor {
  public:
   explicit LibEditor(const std::string& history_path) : path_(history_path) {
-    std::setlocale(LC_CTYPE, "");  // so that libedit takes what is typed for UTF-8
+    // So that libedit takes what is typed for UTF-8, also where no locale is set up, as in most containers.
+    std::setlocale(LC_CTYPE, "");
+    if (std::strcmp(nl_langinfo(CODESET), "UTF-8") != 0) std::setlocale(LC_CTYPE, "C.UTF-8");
     edit_ = el_init("coterie", stdin, stdout, stderr);
     past_ = history_init();
     HistEvent event;

@@ -41,6 +41,7 @@ NpyFile::NpyFile(const std::string& path, const std::vector<std::int64_t>& shape
 }
 
 void NpyFile::append(std::span<const float> values) {
+  if (Interrupt::requested()) throw Error("interrupted, nothing written", 130);
   file_.write_at(offset_, std::as_bytes(values));
   offset_ += values.size_bytes();
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "base/output_file.h"
+#include "cli/terminal.h"
 
 #include <cstdint>
 #include <span>
@@ -17,7 +18,8 @@
 
 namespace coterie::cli {
 
-// float32 of a shape known beforehand, written in order. The file appears when commit() is called.
+// float32 of a shape known beforehand, written in order. The file appears when commit() is called; Ctrl-C before that ends
+// in an Error (130) from append() and leaves nothing behind.
 class NpyFile {
  public:
   // shape: outermost first; input: the model file, which is not to be overwritten (UsageError).
@@ -26,6 +28,7 @@ class NpyFile {
   void commit() { file_.commit(); }
 
  private:
+  Interrupt interrupt_;
   OutputFile file_;
   std::uint64_t offset_ = 0;
 };

@@ -131,7 +131,7 @@ class Terminal(support.Case):
     def start(self, *args, **env):
         self.child, self.fd = pty.fork()
         if self.child == 0:
-            os.execve(PROGRAM, [PROGRAM, "chat", TINY, *args], environment(TERM="xterm", LC_ALL="C.UTF-8", **env))
+            os.execve(PROGRAM, [PROGRAM, "chat", TINY, *args], environment(**{"TERM": "xterm", "LC_ALL": "C.UTF-8", **env}))
         self.text = ""
 
     def wait_for(self, what, seconds=20):
@@ -204,6 +204,14 @@ class Terminal(support.Case):
         self.wait_for_prompt()
         self.assertEqual(self.finish(), 0)
         self.assertEqual(saved()["messages"][0]["content"], "H\u00e9llo")
+
+    def test_a_terminal_without_a_locale_is_one_of_utf8(self):
+        self.start("-n", "3", LC_ALL="C")
+        self.wait_for_prompt()
+        self.type("\u4f60\u597d\n")
+        self.wait_for(">>> ")
+        self.assertEqual(self.finish(), 0)
+        self.assertEqual(saved()["messages"][0]["content"], "\u4f60\u597d")
 
     def test_history_and_no_colour(self):
         self.start("-n", "3", NO_COLOR="1")

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import struct
 import tempfile
 
 import support
@@ -27,6 +28,14 @@ class Inspect(support.Case):
         self.assertNotIn("blk.0", self.ok("inspect", TINY).out)
         lines = self.ok("inspect", TINY, "--match", "ffn_gate_exps").out.splitlines()
         self.assertEqual(sum(line.startswith("  blk.") for line in lines), 3)
+
+    def test_tens_of_thousands_of_keys_take_no_longer_than_they_must(self):
+        keys = b"".join(struct.pack("<Q7sIB", 7, b"k%06d" % i, 0, 1) for i in range(65536))
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "keys.gguf")
+            pathlib.Path(path).write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 65536) + keys)
+            self.assertEqual(len(self.ok("inspect", path, "--json", timeout=20).json()["keys"]), 65536)
+            self.assertIn("k065535", self.ok("inspect", path, timeout=20).out)
 
     def test_a_folder_of_shards(self):
         found = self.ok("inspect", golden("models/v3-yarn"), "--json", "--tensors").json()

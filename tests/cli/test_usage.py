@@ -1,4 +1,5 @@
 """Help, usage errors, suggestions, environment, exit codes, pipes: what holds for every command."""
+import json
 import os
 import pathlib
 import resource
@@ -169,6 +170,18 @@ class Ends(support.Case):
         code, err = self.interrupt("run", TINY, "hi", *ENDLESS)
         self.assertEqual(code, 130)
         self.assertRegex(err, r"\Aprompt \d+ tokens")
+
+    def test_ctrl_c_leaves_no_half_of_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            ids, out = os.path.join(folder, "ids.json"), os.path.join(folder, "x.npy")
+            pathlib.Path(ids).write_text(json.dumps([5] * 20000))
+            child = subprocess.Popen([PROGRAM, "dump", "logits", TINY, "--ids", ids, "--out", out, "--chunk", "16"],
+                                     stderr=subprocess.PIPE, env=environment())
+            while not os.path.exists(out + ".partial"):
+                time.sleep(0.01)
+            child.send_signal(signal.SIGINT)
+            self.assertIn(b"interrupted", child.communicate(timeout=30)[1])
+            self.assertEqual((child.returncode, os.listdir(folder)), (130, ["ids.json"]))
 
     def test_ctrl_c_while_waiting_for_input_is_130(self):
         child = subprocess.Popen([PROGRAM, "dump", "tokens", TINY], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
