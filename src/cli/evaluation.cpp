@@ -39,7 +39,9 @@ Json evaluate_text(const Evaluation& e, const std::string& model,
   const std::string text = read_text(*e.text);
   EngineOptions engine_args = e.engine;
   if (engine_args.context == 0) engine_args.context = e.window;
-  if (engine_args.context < e.window) throw UsageError("eval: --window is larger than --ctx");
+  if (engine_args.context < e.window)
+    throw UsageError("--window: found " + std::to_string(e.window) + ", expected at most --ctx, which is " +
+                     std::to_string(engine_args.context));
   const Engine engine(model, with_progress(engine_args));
   std::optional<Engine> other;
   if (reference) other.emplace(*reference, with_progress(engine_args));

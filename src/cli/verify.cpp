@@ -38,7 +38,7 @@ void check_template(const std::string& subject, const std::string& source) {
   try {
     text::ChatTemplate{source};
   } catch (const text::TemplateError& e) {
-    throw ModelError(subject + ": chat template: " + e.what());
+    throw ModelError(subject + ": " + e.what());
   }
 }
 

@@ -29,7 +29,7 @@ Prompter::Prompter(const Engine& engine) : engine_(engine) {
   try {
     template_.emplace(engine.chat_template());
   } catch (const text::TemplateError& e) {
-    throw ModelError(engine.file().path() + ": key tokenizer.chat_template: " + e.what());
+    throw ModelError(engine.file().path() + ": " + e.what());
   }
 }
 

@@ -37,10 +37,11 @@ Sampler::Sampler(SamplingOptions options, std::int64_t n_vocab)
 Token Sampler::next(std::span<const float> logits, std::span<const Token> timeline) {
   // Beyond this a logit is broken arithmetic; so bounded (NaN counts as lowest), nothing below can overflow.
   constexpr float bound = 1e30f;
+  constexpr float coldest = 1e-6f;  // below it only the best has a chance, and the quotients could overflow
   std::transform(logits.begin(), logits.end(), scores_.begin(),
                  [bound](float x) { return x > -bound ? std::min(x, bound) : -bound; });
   adjust(timeline);
-  if (options_.temperature <= 0) return best();
+  if (options_.temperature < coldest) return best();
 
   const Kernels& k = kernels();
   const std::int64_t n = static_cast<std::int64_t>(scores_.size());

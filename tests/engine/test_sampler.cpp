@@ -95,6 +95,13 @@ TEST_CASE("temperature 0 takes the best, and of equals the lowest id") {
   CHECK(greedy({}, {nan, -inf, -3.0f}, {}) == 2);
 }
 
+TEST_CASE("no temperature is so low that the arithmetic overflows") {
+  for (const float temperature : {1e-45f, 1e-40f, 1e-30f, 2e-6f}) {
+    CHECK(drawn(plain(temperature), {-20.0f, 19.0f, 20.0f, 18.0f}) == Set{2});
+    CHECK(drawn(plain(temperature), {-1e30f, 0.0f, 1e30f}) == Set{2});
+  }
+}
+
 TEST_CASE("draws follow the softmax at each temperature, and the test notices another temperature") {
   constexpr int n = 20000;
   for (const float temperature : {0.6f, 1.0f, 1.5f}) {
