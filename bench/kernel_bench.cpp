@@ -1,6 +1,7 @@
 #include "bench/kernel_bench.h"
 
 #include "device/cpu/cpu.h"
+#include "device/onednn/fast.h"
 
 #include <algorithm>
 #include <chrono>
@@ -65,6 +66,11 @@ double best_seconds(const std::function<void()>& work) {
   return best;
 }
 
+// The usual table does this under its own name.
+bool is_another(const Kernels& k, const FormatInfo& f) {
+  return &k != &kernels() && k.rows[f.index] == kernels().rows[f.index];
+}
+
 }  // namespace
 
 KernelPlan whole_plan() {
@@ -73,22 +79,26 @@ KernelPlan whole_plan() {
     if (f.index >= 0 && kernels().encode[f.index] != nullptr) plan.formats.push_back(&f);
   for (const Kernels* k : all_kernels())
     if (k->runnable()) plan.isas.push_back(k);
+  if (fast_kernels() != nullptr) plan.isas.push_back(fast_kernels());
   return plan;
 }
 
 void measure_kernels(const KernelPlan& plan, const std::function<void(const KernelResult&)>& sink) {
   constexpr std::int64_t cached_bytes = 256 << 10;
+  constexpr std::int64_t rows_for_many = 128;  // of a task (device/cpu/cpu.cpp)
   constexpr std::int64_t memory_bytes = 128 << 20;
   for (const FormatInfo* f : plan.formats)
     for (const std::int64_t n : plan.row_lengths)
       for (const bool from_memory : {false, true}) {
         if (n % f->block_size != 0) continue;
-        const std::int64_t n_rows =
+        const std::int64_t rows_for_one =
             std::max<std::int64_t>(8, (from_memory ? memory_bytes : cached_bytes) / f->row_bytes(n) / 8 * 8);
-        const std::vector<std::byte> rows = make_rows(*f, n, n_rows);
+        const std::vector<std::byte> rows = make_rows(*f, n, std::max(rows_for_one, rows_for_many));
         for (const Kernels* k : plan.isas)
           for (const int n_tokens : plan.tokens) {
             if (from_memory && n_tokens > 1) continue;  // what memory gives is the question for one token
+            if (is_another(*k, *f)) continue;
+            const std::int64_t n_rows = n_tokens > 1 ? rows_for_many : rows_for_one;
             const std::vector<std::byte> x = make_activations(*k, *f, n, n_tokens);
             std::vector<float> y(static_cast<std::size_t>(n_rows * n_tokens));
             const RowsArgs args{.w = rows.data(),
@@ -101,7 +111,7 @@ void measure_kernels(const KernelPlan& plan, const std::function<void(const Kern
                                 .y = y.data(),
                                 .y_stride = n_rows};
             const double seconds = best_seconds([&] { k->rows[f->index](args); });
-            sink({f, k->isa, n, n_tokens, from_memory, seconds, static_cast<double>(rows.size()),
+            sink({f, k->isa, n, n_tokens, from_memory, seconds, static_cast<double>(n_rows * f->row_bytes(n)),
                   2.0 * static_cast<double>(n_rows * n) * n_tokens});
           }
       }

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 program_packages=(g++ cmake ninja-build ccache mold libxsimd-dev nlohmann-json3-dev libcli11-dev libutf8proc-dev
-                  libxxhash-dev libedit-dev)
+                  libxxhash-dev libedit-dev libdnnl-dev)
 test_packages=(doctest-dev zlib1g-dev python3 binutils)
 aarch64_packages=(g++-aarch64-linux-gnu qemu-user)
 clang_packages=(clang libomp-dev libclang-rt-14-dev lld)

@@ -6,6 +6,7 @@
 #include "cli/machine.h"
 #include "cli/model_args.h"
 #include "cli/terminal.h"
+#include "device/onednn/fast.h"
 #include "kernels/kernels.h"
 
 #include <nlohmann/json.hpp>
@@ -60,6 +61,7 @@ Json examine() {
            {"read_bandwidth", bandwidth}};
   out["shipped_model"] = shipped.empty() ? Json() : Json(shipped);
   out["line_editing"] = line_editor_name();
+  out["fast"] = fast_library();
   out["advice"] = advice(m);
   return out;
 }
@@ -86,6 +88,7 @@ void print_text(const Json& d) {
   std::printf("shipped model  %s\n",
               d["shipped_model"].is_null() ? "not found" : text(d["shipped_model"]).c_str());
   std::printf("line editing   %s\n", text(d["line_editing"]).c_str());
+  std::printf("--fast         %s\n", text(d["fast"]).c_str());
   for (const Json& line : d["advice"]) std::printf("advice         %s\n", text(line).c_str());
 }
 

@@ -1,7 +1,9 @@
 #include "cli/model_args.h"
 
 #include "base/errors.h"
+#include "device/onednn/fast.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -25,6 +27,11 @@ EngineOptions engine_options(Args& args, CacheType fallback) {
   if (fallback == CacheType::f32) std::swap(kinds[0], kinds[1]);
   const std::string kind = args.choice("--kv TYPE", kinds, "type of the key-value cache");
   options.cache = kind == "F16" ? CacheType::f16 : kind == "F32" ? CacheType::f32 : CacheType::q8_0;
+  if (args.flag("--fast", "F32, F16 and BF16 weights meet prompts in oneDNN: faster, not bit-equal")) {
+    options.kernels = fast_kernels();
+    if (options.kernels == nullptr)
+      std::fprintf(stderr, "warning: --fast: %s; the usual kernels are used\n", fast_library().c_str());
+  }
   return options;
 }
 

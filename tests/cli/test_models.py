@@ -43,6 +43,22 @@ class Logits(support.Case):
             self.assertEqual(other, first, role)
         self.assertNotEqual(self.logits(TINY, ids, "--kv", "F16")[1].tobytes(), first)
 
+    def test_fast_is_near_the_usual_logits_and_must_be_asked_for(self):
+        ids = golden_json("outputs/r1-distill-llama.json")["prompts"]["p33"]
+        model = golden("gguf/r1-distill-llama.gguf")
+        usual = self.logits(model, ids)[1]
+        fast = self.logits(model, ids, "--fast")[1]
+        self.assertEqual(self.logits(model, ids, env={"COTERIE_FAST": "1"})[1], fast)
+        if not self.ok("doctor", "--json").json()["fast"].startswith("oneDNN"):
+            self.assertEqual(fast, usual)
+            said = self.ok("dump", "routes", TINY, "--ids", "-", "--fast", stdin="[1, 2]").err
+            self.assertIn("warning: --fast: this build has no oneDNN", said)
+            return
+        self.assertNotEqual(fast, usual)
+        self.assertLess(support.largest_difference(fast, usual), 0.3)
+        ids[5] = (ids[5] + 1) % 900  # the tolerance notices one wrong token
+        self.assertGreater(support.largest_difference(self.logits(model, ids, "--fast")[1], usual), 0.3)
+
     def test_experts_in_rank_order(self):
         golden_ids = golden_json("outputs/v3-yarn.json")["prompts"]["p33"]
         truth = support.Safetensors(golden("outputs/v3-yarn.safetensors"))
