@@ -7,6 +7,7 @@ import hashlib
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import time
 
 import support
 
+# In memory where there is such a folder: a kill loses nothing there either, and thousands of syncs cost nothing.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 256 << 20 else None
 FAULTS = os.environ.get("COTERIE_FAULTS", "")  # the library of faults.cpp
 
 
@@ -33,7 +36,7 @@ class Work:
     def __init__(self, case, command):
         self.case = case
         self.words = command
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             start = time.monotonic()
             case.ok(*self.command(folder))
             self.seconds = time.monotonic() - start
@@ -68,7 +71,7 @@ class Work:
     def kill_at_random(self, kills, seed):
         """kill -9 at random moments, each run going on from the last, until so many have hit."""
         moments, hits, went_on = random.Random(seed), 0, 0
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             while hits < kills:
                 journal = pathlib.Path(folder, "out.gguf.journal")
                 before = journal.stat().st_size if journal.exists() else 0
@@ -98,7 +101,7 @@ class Work:
 
     def kill_at_calls(self, runs):
         """Killed in the middle of a call that changes a file."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             for call in self.calls_to_try(runs):
                 result = self.run(folder, f"kill:{call}")
                 self.case.assertEqual(result.code, -signal.SIGKILL, f"call {call}: {result.err}")
@@ -107,7 +110,7 @@ class Work:
 
     def fail_at_calls(self, kind, exit_code, message, runs):
         """From (or at) that call on the disk fails: one clear line, the right exit code, and nothing lost."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             for call in self.calls_to_try(runs):
                 result = self.run(folder, f"{kind}:{call}")
                 if result.code != 0:  # a call whose failure does no harm, or that needs no room

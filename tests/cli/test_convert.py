@@ -16,7 +16,7 @@ def model():
 
 
 def command(out):
-    return ["convert", model(), out, "--type", "Q8_0", "--split", "3M", "--sync-every", "100K"]
+    return ["convert", model(), out, "--type", "Q8_0", "--split", "3M", "--sync-every", "100K", "--threads", "1"]
 
 
 class DryRun(support.Case):
@@ -115,13 +115,13 @@ class Faults(support.Case):
         self.work.kill_at_random(50, seed=4)
 
     def test_kills_in_the_middle_of_a_call(self):
-        self.work.kill_at_calls(30)
+        self.work.kill_at_calls(20)
 
     def test_a_full_disk(self):
-        self.work.fail_at_calls("enospc", 5, "No space left on device", 30)
+        self.work.fail_at_calls("enospc", 5, "No space left on device", 20)
 
     def test_a_failing_disk(self):
-        self.work.fail_at_calls("eio", 1, "Input/output error", 30)
+        self.work.fail_at_calls("eio", 1, "Input/output error", 20)
 
     def test_a_disk_that_is_too_small(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -254,7 +254,7 @@ class Refusals(support.Case):
 
 
 def command(out):
-    return ["quantize", TINY, out, "--type", "Q8_0", "--split", "600K", "--sync-every", "50K"]
+    return ["quantize", TINY, out, "--type", "Q8_0", "--split", "600K", "--sync-every", "50K", "--threads", "1"]
 
 
 class Faults(support.Case):
