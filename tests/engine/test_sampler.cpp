@@ -163,6 +163,8 @@ TEST_CASE("min-p keeps what is likely enough beside the best") {
     INFO("min_p ", options.min_p);
     CHECK(drawn(options, logits_of(five)) == expected);
   }
+  options.min_p = 1.0f;  // as likely is likely enough
+  CHECK(drawn(options, {2.0f, 1.0f, 2.0f}) == Set{0, 2});
 }
 
 TEST_CASE("penalties act on the recent tokens by their formulas") {

@@ -29,6 +29,13 @@ TEST_CASE("YaRN frequencies are the reference's, and a shifted ramp is not") {
   CHECK(relative_distance(yarn_frequencies(32, 10000.0F, shifted), expected) > 1e-3);
 }
 
+TEST_CASE("a YaRN ramp without width is a step") {
+  const YarnScaling yarn{.factor = 40, .original_context = 6, .beta_fast = 32, .beta_slow = 1};
+  const std::vector<float> plain = plain_frequencies(32, 10000.0F), f = yarn_frequencies(32, 10000.0F, yarn);
+  CHECK(f[0] == plain[0]);
+  for (std::size_t i = 1; i < f.size(); ++i) CHECK(f[i] == plain[i] / 40);
+}
+
 TEST_CASE("the table holds the correctly rounded cosine and sine of the float angle") {
   const std::vector<float> inv_freq = plain_frequencies(64, 10000.0F);
   std::vector<float> table(64);

@@ -273,6 +273,19 @@ TEST_CASE("of the special tokens at a place the longest counts") {
   CHECK(tokenizer.find("") == -1);
 }
 
+TEST_CASE("every name for the end of a turn ends a text") {
+  Vocabulary v = small_vocabulary();
+  const std::size_t first = v.tokens.size();
+  for (const char* token :
+       {"<|eot_id|>", "<|im_end|>", "<|EOT|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>"}) {
+    v.tokens.emplace_back(token);
+    v.kinds.push_back(TokenKind::control);
+  }
+  const Tokenizer tokenizer(v);
+  for (std::size_t id = first; id < v.tokens.size(); ++id)
+    CHECK(tokenizer.ends_text(static_cast<Token>(id)) == (id + 1 < v.tokens.size()));
+}
+
 TEST_CASE("tokens that end a text: EOS, the end of a turn, nothing else") {
   Vocabulary v = small_vocabulary();
   v.tokens.emplace_back("<|im_end|>");
