@@ -51,7 +51,7 @@ std::string last_line(std::string_view answer) {
 }
 
 void solve_one(const Engine& engine, const Prompter& prompter, Session& session,
-               const ProblemOptions& options, Problem* problem) {
+               const ProblemOptions& options, Problem* problem) try {
   const Prompt prompt = prompter.chat({{{"role", "user"}, {"content", problem->prompt}}}, std::nullopt);
   GenerateOptions greedy;
   greedy.sampling.temperature = 0;
@@ -63,6 +63,8 @@ void solve_one(const Engine& engine, const Prompter& prompter, Session& session,
   problem->given = last_line(reply.answer);
   problem->correct = problem->given == stripped(problem->answer);
   problem->tokens = reply.n_tokens;
+} catch (const UsageError& e) {
+  throw UsageError("problem " + problem->id + ": " + e.what());
 }
 
 }  // namespace

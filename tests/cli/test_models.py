@@ -220,6 +220,11 @@ class Eval(support.Case):
             file.write("{broken\n")
             file.flush()
             self.assertIn("line 5", self.fails(1, "eval", TINY, "--problems", file.name))
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as file:
+            file.write(json.dumps({**problems[1], "id": "long-one", "prompt": "x " * 300}))
+            file.flush()
+            self.assertIn("problem long-one: the prompt is too long",
+                          self.usage_error("eval", TINY, "--problems", file.name, "--ctx", "64"))
 
     def test_the_page_about_a_quantised_file(self):
         with tempfile.TemporaryDirectory() as folder:
