@@ -144,6 +144,20 @@ class Budgets(support.Case):
                 self.assertGreater(size, 0.98 * budget)
                 self.assertIn("sound, a model", self.ok("verify", "--model", out).out)
 
+    def test_it_loses_less_than_the_mix_of_that_size(self):
+        sys.path.insert(0, str(support.SOURCE / "bench"))
+        from quality import worked_problems
+        with tempfile.TemporaryDirectory() as folder:
+            original, mix, fit, text = (os.path.join(folder, name) for name in ["o.gguf", "m.gguf", "f.gguf", "t.txt"])
+            pathlib.Path(text).write_text(worked_problems(5, 3000, True), encoding="utf-8")
+            self.ok("convert", support.SOURCE / "models/demo/checkpoint", original, "--mtp", "none")
+            self.ok("quantize", original, mix, "--type", "Q3_K_M")
+            self.ok("quantize", original, fit, "--fit", str(os.path.getsize(mix)))
+            self.assertLessEqual(os.path.getsize(fit), os.path.getsize(mix))
+            loss = [self.ok("eval", path, "--special", "--text", text, "--reference", original, "--json").json()["kl_mean"]
+                    for path in (mix, fit)]
+            self.assertLess(loss[1], 0.75 * loss[0])
+
     def test_the_choice_can_be_saved_explained_and_used_again(self):
         with tempfile.TemporaryDirectory() as folder:
             out, again, recipe = (os.path.join(folder, name) for name in ["q.gguf", "r.gguf", "recipe.txt"])
