@@ -130,6 +130,8 @@ TEST_CASE("every flipped bit of a small file's header is refused or harmless") {
 
 TEST_CASE("faults name the byte, the key or tensor, what was found and what is allowed") {
   CHECK(complaint(std::span<const std::byte>{}) == "x.gguf: byte 0: magic of 4 bytes, but 0 bytes are left");
+  CHECK(complaint(RawFile().header(0, 1).key("a", gguf::ValueType::boolean).put<std::uint8_t>(2).bytes) ==
+        "x.gguf: byte 37: key a: boolean 2, allowed 0 or 1");
   CHECK(complaint(RawFile().header(0, 3).bytes) ==
         "x.gguf: byte 16: key count 3, allowed at most 0 in the 0 bytes that follow");
   CHECK(complaint(RawFile().header(1ULL << 62, 0).bytes) ==
