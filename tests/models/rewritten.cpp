@@ -1,7 +1,5 @@
 #include "tests/models/rewritten.h"
 
-#include "gguf/writer.h"
-
 #include <cstring>
 
 namespace coterie::test {
@@ -34,6 +32,7 @@ void rewrite(const std::string& from, const std::string& to, const Rewrite& how)
   const gguf::Reader in(from);
   gguf::Writer out(to);
   for (const auto& [key, value] : in.keys()) copy_key(out, key, value, how);
+  if (how.more_keys) how.more_keys(out);
   struct Kept {
     const gguf::TensorInfo* tensor;
     const FormatInfo* format;

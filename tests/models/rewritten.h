@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gguf/reader.h"
+#include "gguf/writer.h"
 
 #include <cstddef>
 #include <functional>
@@ -19,6 +20,7 @@ struct Rewrite {
   std::function<void(const gguf::TensorInfo&, std::vector<float>&)> change = nullptr;  // F32 tensors only
   std::function<std::int64_t(std::string_view key, std::int64_t value)> integer = nullptr;  // UINT32 keys
   std::function<float(std::string_view key, float value)> number = nullptr;                 // FLOAT32 keys
+  std::function<void(gguf::Writer&)> more_keys = nullptr;  // behind those of the file
 };
 
 // A DeepSeek file as converters wrote it before 2025-04: attn_kv_b in place of attn_k_b and attn_v_b,

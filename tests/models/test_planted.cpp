@@ -83,6 +83,25 @@ TEST_CASE("a swapped rope pair, a wrong scale or frequency is noticed") {
                    }}) > tolerance);
 }
 
+TEST_CASE("linear scaling by 2 is what doubled frequency factors are, bit for bit") {
+  const ScratchDir folder;
+  const std::string scaled = folder.file("scaled.gguf"), doubled = folder.file("doubled.gguf");
+  rewrite(converted("r1-distill-llama", "F32"), scaled, {.more_keys = [](gguf::Writer& out) {
+            out.add_text("llama.rope.scaling.type", "linear");
+            out.add<float>("llama.rope.scaling.factor", 2.0F);
+          }});
+  rewrite(converted("r1-distill-llama", "F32"), doubled,
+          tensor("rope_freqs.weight", [](std::int64_t, std::vector<float>& w) {
+            for (float& x : w) x *= 2;
+          }));
+  const std::vector<Token> prompt = Reference("r1-distill-llama").prompt("p33");
+  const auto logits = [&](const std::string& path) {
+    return all_logits(Engine(path, exact_options()), prompt, Role::prompt);
+  };
+  CHECK(logits(scaled) == logits(doubled));
+  CHECK(distance(logits(scaled), logits(converted("r1-distill-llama", "F32"))) > tolerance);
+}
+
 TEST_CASE("a wrong norm, head order or weight is noticed") {
   CHECK(error_with("v3-yarn", number_key("layer_norm_rms_epsilon", 1e-3F)) > tolerance);
   CHECK(error_with("v3-yarn", tensor("blk.1.attn_q_a_norm.weight", [](std::int64_t, std::vector<float>& w) {

@@ -63,6 +63,12 @@ TEST_CASE("experts come in rank order, equal scores by index, weights normalised
   CHECK(c.weights[1] == c.weights[2]);
 }
 
+TEST_CASE("experts that nobody wants weigh nothing, normalised or not") {
+  Routing r = routing(Gating::sigmoid, 1, 1, 2);
+  r.normalize = true;
+  for (const float w : choose(r, std::vector<float>(8, -1000.0F)).weights) CHECK(w == 0.0F);
+}
+
 TEST_CASE("softmax weights sum to one over all experts") {
   const Chosen c = choose(routing(Gating::softmax, 1, 1, 8), {0, 1, 2, 3, 4, 5, 6, 7});
   float sum = 0;

@@ -203,6 +203,25 @@ TEST_CASE("a stream shows every character as soon as it is whole, and no part of
   CHECK(stream.finish() == "");
 }
 
+TEST_CASE("only what table 3-7 of the Unicode standard lists is UTF-8, to the last byte") {
+  const auto decoded = [](const std::string& bytes) {
+    std::string out;
+    append_utf8(bytes, true, out);
+    return out;
+  };
+  // The first and last of each row.
+  for (const char* text : {"\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+                           "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"})
+    CHECK(decoded(text) == text);
+  // Beyond them: overlong forms, surrogates, what is above U+10FFFF. Each byte stands alone.
+  for (const std::string text : {"\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf",
+                                 "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80"}) {
+    std::string expected;
+    for (std::size_t i = 0; i < text.size(); ++i) expected += "\ufffd";
+    CHECK(decoded(text) == expected);
+  }
+}
+
 TEST_CASE("any text comes back from its tokens, valid UTF-8 or not") {
   std::vector<const Tokenizer*> tokenizers = {&golden_tokenizer("tiny-v3"), &golden_tokenizer("tiny-v2")};
   for (const char* name : {"qwen2", "llama-bpe", "deepseek-coder"})

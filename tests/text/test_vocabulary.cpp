@@ -3,6 +3,7 @@
 #include "base/errors.h"
 #include "convert/hf_tokenizer.h"
 #include "gguf/reader.h"
+#include "gguf/writer.h"
 #include "models/pre_tokenizers.h"
 #include "tests/support/golden.h"
 #include "tests/support/gunzip.h"
@@ -117,6 +118,24 @@ TEST_CASE("a GGUF file gives the vocabulary of the checkpoint it was made from")
     CHECK(a.eos == b.eos);
     CHECK(a.pad == b.pad);
     CHECK(a.add_bos == b.add_bos);
+  }
+}
+
+TEST_CASE("kind 0 and no kinds at all mean normal tokens") {
+  const test::ScratchDir folder;
+  for (const bool said : {true, false}) {
+    const std::string path = folder.file("v.gguf");
+    gguf::Writer out(path);
+    out.add_text("tokenizer.ggml.model", "gpt2");
+    out.add_text("tokenizer.ggml.pre", "llama-bpe");
+    out.add_texts("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b", "ab"});
+    out.add_texts("tokenizer.ggml.merges", std::vector<std::string>{"a b"});
+    if (said) out.add_array<std::int32_t>("tokenizer.ggml.token_type", std::vector<std::int32_t>{0, 1, 3});
+    out.begin_data();
+    out.commit();
+    const std::vector<TokenKind> kinds = read_vocabulary(gguf::Reader(path)).kinds;
+    CHECK(kinds ==
+          std::vector{TokenKind::normal, TokenKind::normal, said ? TokenKind::control : TokenKind::normal});
   }
 }
 
