@@ -3,15 +3,24 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
+#include <functional>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 namespace coterie {
 
+// Nodes that share this machine's CPUs.
+static std::vector<MemoryNode> nodes(int n) {
+  return std::vector<MemoryNode>(static_cast<std::size_t>(n), {0, allowed_cpus()});
+}
+
 TEST_CASE("every task of every list runs exactly once, and a list is finished when run returns") {
   for (const int threads : {1, 2, 3, 8}) {
-    Team team(threads);
+    Team team(threads, nodes(threads % 4 + 1));
     team.step([&] {
       for (int n_tasks = 0; n_tasks < 200; ++n_tasks) {
         std::vector<std::atomic<int>> done(200);
@@ -59,6 +68,77 @@ TEST_CASE("outside a step tasks run in order on the calling thread") {
     order.push_back(task);
   });
   CHECK(order == std::vector<int>{0, 1, 2, 3});
+}
+
+TEST_CASE("several lists run as one, every task once, inside a step and outside") {
+  const std::vector<int> counts{5, 0, 1, 64, 3};
+  for (const int n_nodes : {1, 2, 4})
+    for (const bool inside : {true, false}) {
+      Team team(3, nodes(n_nodes));
+      std::vector<std::vector<std::atomic<int>>> done;
+      for (const int n : counts) done.emplace_back(static_cast<std::size_t>(n));
+      const auto run = [&] {
+        team.run_lists(counts, [&](int list, int task, int) {
+          done[static_cast<std::size_t>(list)][static_cast<std::size_t>(task)].fetch_add(1);
+        });
+      };
+      inside ? team.step(run) : run();
+      for (const auto& list : done)
+        for (const auto& n : list) CHECK(n.load() == 1);
+      CHECK(team.barriers() == (inside ? 1 : 0));
+    }
+}
+
+TEST_CASE(
+    "a worker takes its own node's tasks before it helps the others, and slices are the same in every list") {
+  constexpr int n_tasks = 1000;
+  Team team(4, nodes(2));
+  CHECK(team.node_of(0) == 0);
+  CHECK(team.node_of(3) == 1);
+  CHECK(team.slice(n_tasks, 1) == 500);
+  CHECK(team.slice(n_tasks, 2) == n_tasks);
+  std::vector<std::vector<bool>> own(4);  // of each worker's tasks, in order
+  team.step([&] {
+    team.run(n_tasks, [&](int task, int worker) {
+      own[static_cast<std::size_t>(worker)].push_back((task >= 500) == (team.node_of(worker) == 1));
+    });
+  });
+  std::size_t n = 0;
+  for (const std::vector<bool>& tasks : own) {
+    n += tasks.size();
+    CHECK(std::ranges::is_sorted(tasks, std::ranges::greater{}));  // once helping, always helping
+  }
+  CHECK(n == n_tasks);
+}
+
+TEST_CASE("faked nodes share out the CPUs of this process, each at least one") {
+  for (const int n : {1, 2, 4, 64}) {
+    setenv("COTERIE_NODES", std::to_string(n).c_str(), 1);
+    const std::vector<MemoryNode> found = memory_nodes();
+    REQUIRE(found.size() == static_cast<std::size_t>(n));
+    cpu_set_t all;
+    CPU_ZERO(&all);
+    for (const MemoryNode& node : found) {
+      CHECK(CPU_COUNT(&node.cpus) >= 1);
+      CPU_OR(&all, &all, &node.cpus);
+    }
+    const cpu_set_t allowed = allowed_cpus();
+    CHECK(CPU_EQUAL(&all, &allowed));
+  }
+  unsetenv("COTERIE_NODES");
+  CHECK(!memory_nodes().empty());
+}
+
+TEST_CASE("a step leaves the calling thread on the CPUs where it was") {
+  const cpu_set_t before = allowed_cpus();
+  setenv("COTERIE_NODES", "2", 1);
+  Team team(2);
+  unsetenv("COTERIE_NODES");
+  cpu_set_t inside;
+  team.step([&] { inside = allowed_cpus(); });
+  const cpu_set_t after = allowed_cpus();
+  CHECK(CPU_EQUAL(&before, &after));
+  if (CPU_COUNT(&before) > 1) CHECK(CPU_COUNT(&inside) < CPU_COUNT(&before));
 }
 
 }  // namespace coterie

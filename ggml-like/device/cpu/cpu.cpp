@@ -3,6 +3,7 @@
 #include "formats/activation.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace coterie {
@@ -108,6 +109,8 @@ void Cpu::quantize(Activations& x, ActivationKind kind, std::int64_t n_tokens) {
   if (done) return;
   done = true;
   std::byte* out = kind == ActivationKind::act32 ? x.act32_.data() : x.act256_.data();
+  // One token is quantised in less time than the team needs to meet.
+  if (n_tokens == 1) return quantize_row(kind, x.floats(), x.n(), out);
   // A multiple of both block sizes; the last piece may be shorter.
   constexpr std::int64_t piece = 1024;
   const int pieces = blocks_of(x.n(), piece);
@@ -145,20 +148,20 @@ void Cpu::observe(const Matrix& w, const Inputs& rows) {
 }
 
 void Cpu::matmul(std::initializer_list<Product> products, Activations& x, std::int64_t n_tokens) {
-  int n_tasks = 0;
+  std::array<int, most_products> counts{};
+  std::size_t n_lists = 0;
   for (const Product& p : products) {
     reads(p.w.bytes());
     observe(p.w, {x.floats(), x.n(), n_tokens});
     quantize(x, p.w.format->activation, n_tokens);
-    n_tasks += Pieces(p.w, n_tokens).count();
+    counts.at(n_lists++) = Pieces(p.w, n_tokens).count();
   }
-  team_.run(n_tasks, [&](int task, int) {
-    const Product* p = products.begin();
-    for (int tasks; task >= (tasks = Pieces(p->w, n_tokens).count()); ++p) task -= tasks;
-    const Pieces::Piece piece = Pieces(p->w, n_tokens).piece(task);
-    rows(p->w.rows_at(piece.row, piece.n_rows),
-         x.inputs(p->w.format->activation, n_tokens).some(piece.token, piece.n_tokens),
-         p->y + piece.token * p->y_stride + piece.row, p->y_stride);
+  team_.run_lists({counts.data(), n_lists}, [&](int list, int task, int) {
+    const Product& p = products.begin()[list];
+    const Pieces::Piece piece = Pieces(p.w, n_tokens).piece(task);
+    rows(p.w.rows_at(piece.row, piece.n_rows),
+         x.inputs(p.w.format->activation, n_tokens).some(piece.token, piece.n_tokens),
+         p.y + piece.token * p.y_stride + piece.row, p.y_stride);
   });
 }
 
@@ -170,8 +173,8 @@ void Cpu::matmul_heads(const HeadsArgs& a, std::int64_t n_tokens) {
       observe(a.w.at(head), {a.x + head * a.x_head_stride, a.x_token_stride, n_tokens});
   const ActivationKind kind = a.w.format->activation;
   team_.run(n_heads * static_cast<int>(n_tokens), [&](int task, int worker) {
-    const std::int64_t head = task % n_heads;
-    const std::int64_t token = task / n_heads;
+    const std::int64_t head = task / n_tokens;
+    const std::int64_t token = task % n_tokens;
     std::byte* x = reinterpret_cast<std::byte*>(scratch(worker));
     quantize_row(kind, a.x + token * a.x_token_stride + head * a.x_head_stride, a.w.n, x);
     rows(a.w.rows_at(head * a.w.rows + a.first_row, a.n_rows), {x, activation_bytes(kind, a.w.n), 1},

@@ -90,7 +90,8 @@ class Cpu {
   void rms_norm(const float* x, const float* weight, float eps, std::int64_t n_tokens, Activations& y);
   // y[i] += x[i].
   void add(const float* x, std::int64_t n, float* y);
-  // Several products of the same input as one task list.
+  // Several products of the same input, at most most_products, as one task list.
+  static constexpr std::size_t most_products = 8;
   void matmul(std::initializer_list<Product> products, Activations& x, std::int64_t n_tokens);
   // Brings x into the form that a format is multiplied with.
   void quantize(Activations& x, ActivationKind kind, std::int64_t n_tokens);

@@ -13,12 +13,21 @@ constexpr std::int64_t inner_rows = 256;
 
 constexpr std::int64_t float_bytes = sizeof(float);
 
+// Up to so many tokens, down and sum are one list: what its tasks keep fits the first-level cache, and products of
+// so few inputs gain nothing from the wider tasks of many.
+constexpr std::int64_t few_tokens = 7;
+constexpr std::int64_t few_rows = 32;
+
+// Rows summed at once by a task of many tokens.
+constexpr std::int64_t sum_rows = 1024;
+
 }  // namespace
 
 FeedForwardRunner::FeedForwardRunner(Cpu& cpu, const Sizes& sizes) : sizes_(sizes) {
   const std::int64_t routed_slots = sizes.max_tokens * sizes.per_token;
   const std::int64_t plain_slots = sizes.shared_inner > 0 ? sizes.max_tokens : 0;
   jobs_.reserve(static_cast<std::size_t>(sizes.n_experts) + 1);
+  counts_.reserve(jobs_.capacity());
   slot_token_.resize(static_cast<std::size_t>(routed_slots));
   slot_of_.resize(static_cast<std::size_t>(routed_slots));
   expert_begin_.resize(static_cast<std::size_t>(sizes.n_experts) + 1);
@@ -26,6 +35,7 @@ FeedForwardRunner::FeedForwardRunner(Cpu& cpu, const Sizes& sizes) : sizes_(size
                              "feed-forward activations");
   out_ = Buffer<float>((routed_slots + plain_slots) * sizes.dim, "feed-forward output");
   cpu.reserve_scratch(2 * inner_rows * sizes.max_tokens);
+  cpu.reserve_scratch(few_tokens * (sizes.per_token + 1) * few_rows);
 }
 
 // Counting sort of (token, rank) by expert; within an expert tokens stay in order.
@@ -91,77 +101,110 @@ void FeedForwardRunner::up_task(Cpu& cpu, const Activations& h, const Job& job, 
     cpu.observer()->saw(job.down, {gate, inner_rows, piece.n_tokens, nullptr, piece.row, piece.n_rows});
 }
 
-void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens) {
-  for (const Job& job : jobs_) cpu.reads(job.gate.bytes() + job.up.bytes() + job.down.bytes());
-  const auto up_pieces = [&](const Job& job) {
+void FeedForwardRunner::up_list(Cpu& cpu, Activations& h, std::int64_t n_tokens) {
+  const auto pieces_of = [&](const Job& job) {
     Pieces pieces(job.gate.rows, inner_rows, job.count);
     if (cpu.observer() != nullptr) pieces.tokens_each = job.count;  // it sees all tokens of a column in order
     return pieces;
   };
-  const auto down_pieces = [](const Job& job) { return Pieces(job.down, job.count); };
-  int up_tasks = 0;
-  int down_tasks = 0;
+  counts_.clear();
   for (const Job& job : jobs_) {
     cpu.quantize(h, job.gate.format->activation, n_tokens);
     cpu.quantize(h, job.up.format->activation, n_tokens);
     const int* tokens = job.gathered ? &slot_token_[static_cast<std::size_t>(job.first)] : nullptr;
     for (const Matrix& w : {job.gate, job.up}) cpu.observe(w, {h.floats(), h.n(), job.count, tokens});
-    up_tasks += up_pieces(job).count();
-    down_tasks += down_pieces(job).count();
+    counts_.push_back(pieces_of(job).count());
   }
-  cpu.team().run(up_tasks, [&](int task, int worker) {
-    const Job* job = jobs_.data();
-    for (int tasks; task >= (tasks = up_pieces(*job).count()); ++job) task -= tasks;
-    up_task(cpu, h, *job, up_pieces(*job).piece(task), cpu.scratch(worker));
+  cpu.team().run_lists(counts_, [&](int list, int task, int worker) {
+    const Job& job = jobs_[static_cast<std::size_t>(list)];
+    up_task(cpu, h, job, pieces_of(job).piece(task), cpu.scratch(worker));
   });
-  cpu.team().run(down_tasks, [&](int task, int) {
+}
+
+void FeedForwardRunner::down_list(Cpu& cpu) {
+  int n_tasks = 0;
+  for (const Job& job : jobs_) n_tasks += Pieces(job.down, job.count).count();
+  cpu.team().run(n_tasks, [&](int task, int) {
     const Job* job = jobs_.data();
-    for (int tasks; task >= (tasks = down_pieces(*job).count()); ++job) task -= tasks;
-    const Pieces::Piece piece = down_pieces(*job).piece(task);
-    const ActivationRows x{job->inner, activation_bytes(job->down.format->activation, job->down.n), job->count};
+    for (int tasks; task >= (tasks = Pieces(job->down, job->count).count()); ++job) task -= tasks;
+    const Pieces::Piece piece = Pieces(job->down, job->count).piece(task);
+    const ActivationRows x{job->inner, activation_bytes(job->down.format->activation, job->down.n),
+                           job->count};
     cpu.rows(job->down.rows_at(piece.row, piece.n_rows), x.some(piece.token, piece.n_tokens),
              out_.data() + (job->first + piece.token) * sizes_.dim + piece.row, sizes_.dim);
   });
+}
+
+void FeedForwardRunner::sum(const Kernels& kernels, Results results, std::int64_t token, std::int64_t n,
+                            float* x) const {
+  const auto result = [&](std::int64_t slot) { return results.data + slot * results.stride; };
+  if (routes_ == nullptr) return kernels.add(result(plain_slot_ + token), n, x);
+  alignas(64) float sum[sum_rows] = {};
+  for (std::int64_t i = token * routes_->per_token; i < (token + 1) * routes_->per_token; ++i)
+    kernels.axpy(routes_->weights[static_cast<std::size_t>(i)], result(slot_of_[static_cast<std::size_t>(i)]),
+                 n, sum);
+  if (plain_slot_ >= 0) kernels.add(result(plain_slot_ + token), n, sum);
+  kernels.add(sum, n, x);
+}
+
+void FeedForwardRunner::sum_list(Cpu& cpu, std::int64_t n_tokens, float* x) {
+  const int pieces = blocks_of(sizes_.dim, sum_rows);
+  cpu.team().run(static_cast<int>(n_tokens) * pieces, [&](int task, int) {
+    const std::int64_t token = task / pieces;
+    const std::int64_t row = task % pieces * sum_rows;
+    sum(cpu.kernels(), {out_.data() + row, sizes_.dim}, token, std::min(sum_rows, sizes_.dim - row),
+        x + token * sizes_.dim + row);
+  });
+}
+
+void FeedForwardRunner::down_and_sum_list(Cpu& cpu, std::int64_t n_tokens, float* x) {
+  cpu.team().run(blocks_of(sizes_.dim, few_rows), [&](int task, int worker) {
+    const std::int64_t row = task * few_rows;
+    const std::int64_t n = std::min(few_rows, sizes_.dim - row);
+    float* const results = cpu.scratch(worker);
+    for (const Job& job : jobs_)
+      cpu.rows(job.down.rows_at(row, n),
+               {job.inner, activation_bytes(job.down.format->activation, job.down.n), job.count},
+               results + job.first * few_rows, few_rows);
+    for (std::int64_t token = 0; token < n_tokens; ++token)
+      sum(cpu.kernels(), {results, few_rows}, token, n, x + token * sizes_.dim + row);
+  });
+}
+
+// x += what the jobs give.
+void FeedForwardRunner::run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens, float* x) {
+  for (const Job& job : jobs_) cpu.reads(job.gate.bytes() + job.up.bytes() + job.down.bytes());
+  up_list(cpu, h, n_tokens);
+  if (n_tokens <= few_tokens) return down_and_sum_list(cpu, n_tokens, x);
+  down_list(cpu);
+  sum_list(cpu, n_tokens, x);
 }
 
 void FeedForwardRunner::dense(Cpu& cpu, const FeedForward& network, Activations& h, std::int64_t n_tokens,
                               float* x) {
   const Span span(cpu.profile(), "dense");
   jobs_.clear();
+  routes_ = nullptr;
+  plain_slot_ = 0;
   jobs_.push_back(
       {network.gate, network.up, network.down, 0, static_cast<int>(n_tokens), inner_.data(), false});
-  run_jobs(cpu, h, n_tokens);
-  cpu.add(out_.data(), n_tokens * sizes_.dim, x);
+  run_jobs(cpu, h, n_tokens, x);
 }
 
 void FeedForwardRunner::moe(Cpu& cpu, const Moe& moe, Activations& h, std::int64_t n_tokens, float* x) {
   const Span span(cpu.profile(), "experts");
   const std::int64_t routed_slots = n_tokens * moe.routes.per_token;
   jobs_.clear();
-  if (cpu.observer() != nullptr)
-    cpu.observer()->routed(cpu, {moe.experts, moe.routes, h, n_tokens});
+  routes_ = &moe.routes;
+  plain_slot_ = moe.shared != nullptr ? routed_slots : -1;
+  if (cpu.observer() != nullptr) cpu.observer()->routed(cpu, {moe.experts, moe.routes, h, n_tokens});
   sort_by_expert(moe.routes, n_tokens);
   add_routed(moe.experts);
   if (moe.shared != nullptr)
     jobs_.push_back({moe.shared->gate, moe.shared->up, moe.shared->down, routed_slots,
                      static_cast<int>(n_tokens), inner_.data() + routed_slots * sizes_.inner * float_bytes,
                      false});
-  run_jobs(cpu, h, n_tokens);
-
-  constexpr std::int64_t piece = 1024;
-  const int pieces = blocks_of(sizes_.dim, piece);
-  cpu.team().run(static_cast<int>(n_tokens) * pieces, [&](int task, int) {
-    const std::int64_t token = task / pieces;
-    const std::int64_t at = task % pieces * piece;
-    const std::int64_t n = std::min(piece, sizes_.dim - at);
-    alignas(64) float sum[piece] = {};
-    for (std::int64_t i = token * moe.routes.per_token; i < (token + 1) * moe.routes.per_token; ++i)
-      cpu.kernels().axpy(moe.routes.weights[static_cast<std::size_t>(i)],
-                         out_.data() + slot_of_[static_cast<std::size_t>(i)] * sizes_.dim + at, n, sum);
-    if (moe.shared != nullptr)
-      cpu.kernels().add(out_.data() + (routed_slots + token) * sizes_.dim + at, n, sum);
-    cpu.kernels().add(sum, n, x + token * sizes_.dim + at);
-  });
+  run_jobs(cpu, h, n_tokens, x);
 }
 
 }  // namespace coterie

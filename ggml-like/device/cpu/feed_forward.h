@@ -5,7 +5,8 @@
 //
 // All networks that some token meets form one task list: (network, block of rows). A network's weights are
 // read once, whatever the number of tokens. Gate and up rows are computed together and re-quantised in the
-// same task, so a layer has two lists of products and one of sums.
+// same task. Then, for a few tokens, a task takes some rows of every network's down and sums what they give: two
+// lists a layer, hence two barriers. Many tokens have a third: a network's tokens are scattered over the batch.
 #pragma once
 
 #include "device/cpu/cpu.h"
@@ -59,15 +60,29 @@ class FeedForwardRunner {
   };
   void sort_by_expert(const Routes& routes, std::int64_t n_tokens);
   void add_routed(const FeedForward& experts);
-  void run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens);
+  void run_jobs(Cpu& cpu, Activations& h, std::int64_t n_tokens, float* x);
+  void up_list(Cpu& cpu, Activations& h, std::int64_t n_tokens);
   void up_task(Cpu& cpu, const Activations& h, const Job& job, const Pieces::Piece& piece, float* scratch);
+  void down_list(Cpu& cpu);
+  void sum_list(Cpu& cpu, std::int64_t n_tokens, float* x);
+  void down_and_sum_list(Cpu& cpu, std::int64_t n_tokens, float* x);
+  // Results of down for some rows, [slots, stride].
+  struct Results {
+    const float* data;
+    std::int64_t stride;
+  };
+  // x[0, n) += what the token's networks gave for these rows, in rank order.
+  void sum(const Kernels& kernels, Results results, std::int64_t token, std::int64_t n, float* x) const;
   ActivationRows inputs(const Activations& h, const Job& job, ActivationKind kind) const;
 
   Sizes sizes_{};
   std::vector<Job> jobs_;
-  std::vector<int> slot_token_;    // [slots]: which token
-  std::vector<int> slot_of_;       // [token * per_token + rank]: which slot
-  std::vector<int> expert_begin_;  // [experts + 1]: first slot of each
+  std::vector<int> counts_;         // tasks of each job
+  const Routes* routes_ = nullptr;  // of this call; null: none
+  std::int64_t plain_slot_ = -1;    // first slot of the network that all tokens meet; -1: none
+  std::vector<int> slot_token_;     // [slots]: which token
+  std::vector<int> slot_of_;        // [token * per_token + rank]: which slot
+  std::vector<int> expert_begin_;   // [experts + 1]: first slot of each
   Buffer<std::byte> inner_;
   Buffer<float> out_;  // [slots, dim]
 };

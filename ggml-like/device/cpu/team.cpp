@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <numeric>
+#include <optional>
+#include <utility>
 
 namespace coterie {
 
@@ -33,9 +36,22 @@ class Patience {
   int looks_ = 0;
 };
 
+// While it lives, the thread stays on its node.
+class Stay {
+ public:
+  explicit Stay(const MemoryNode& node) : before_(allowed_cpus()) { run_on(node.cpus); }
+  ~Stay() { run_on(before_); }
+  Stay(const Stay&) = delete;
+  Stay& operator=(const Stay&) = delete;
+
+ private:
+  cpu_set_t before_;
+};
+
 }  // namespace
 
-Team::Team(int threads) : threads_(std::max(1, threads)) {}
+Team::Team(int threads, std::vector<MemoryNode> nodes)
+    : threads_(std::max(1, threads)), nodes_(std::move(nodes)), tickets_(nodes_.size()) {}
 
 void Team::step(FunctionRef<void()> body) {
   if (threads_ == 1) return body();
@@ -45,6 +61,8 @@ void Team::step(FunctionRef<void()> body) {
 #pragma omp parallel num_threads(threads_)
   {
     const int worker = omp_get_thread_num();
+    std::optional<Stay> stay;
+    if (nodes() > 1) stay.emplace(nodes_[static_cast<std::size_t>(node_of(worker))]);
     if (worker == 0) {
       try {
         body();
@@ -65,11 +83,45 @@ void Team::run(int n_tasks, FunctionRef<void(int task, int worker)> task) {
     for (int i = 0; i < n_tasks; ++i) task(i, 0);
     return;
   }
+  const auto first = [&](int node) { return static_cast<int>(slice(n_tasks, node)); };
+  publish([&](int node) { return first(node + 1) - first(node); },
+          [&](int node, int i, int worker) { task(first(node) + i, worker); });
+}
+
+void Team::run_lists(std::span<const int> counts, FunctionRef<void(int list, int task, int worker)> task) {
+  if (!inside_step_ || std::accumulate(counts.begin(), counts.end(), 0) <= 1) {
+    for (int list = 0; list < static_cast<int>(counts.size()); ++list)
+      for (int i = 0; i < counts[static_cast<std::size_t>(list)]; ++i) task(list, i, 0);
+    return;
+  }
+  const auto first = [&](int list, int node) {
+    return static_cast<int>(slice(counts[static_cast<std::size_t>(list)], node));
+  };
+  const auto size = [&](int list, int node) { return first(list, node + 1) - first(list, node); };
+  publish(
+      [&](int node) {
+        int n = 0;
+        for (int list = 0; list < static_cast<int>(counts.size()); ++list) n += size(list, node);
+        return n;
+      },
+      [&](int node, int i, int worker) {
+        int list = 0;
+        for (int n; i >= (n = size(list, node)); ++list) i -= n;
+        task(list, first(list, node) + i, worker);
+      });
+}
+
+void Team::publish(FunctionRef<int(int node)> size, Task task) {
+  ++barriers_;
   task_ = &task;
-  n_tasks_ = n_tasks;
+  int n_tasks = 0;
+  for (int node = 0; node < nodes(); ++node)
+    n_tasks += tickets_[static_cast<std::size_t>(node)].n_tasks = size(node);
   finished_.store(0, std::memory_order_relaxed);
-  const std::uint64_t list = (ticket_.load(std::memory_order_relaxed) >> 32) + 1;
-  ticket_.store(list << 32 | static_cast<std::uint32_t>(n_tasks), std::memory_order_release);
+  for (Ticket& t : tickets_) {
+    const std::uint64_t list = (t.left.load(std::memory_order_relaxed) >> 32) + 1;
+    t.left.store(list << 32 | static_cast<std::uint32_t>(t.n_tasks), std::memory_order_release);
+  }
   while (claim_and_run(0)) {
   }
   Patience patience;
@@ -87,12 +139,20 @@ void Team::stand_by(int worker) {
 }
 
 bool Team::claim_and_run(int worker) {
-  std::uint64_t ticket = ticket_.load(std::memory_order_acquire);
+  const int own = node_of(worker);
+  for (int k = 0; k < nodes(); ++k)
+    if (claim_and_run((own + k) % nodes(), worker)) return true;
+  return false;
+}
+
+bool Team::claim_and_run(int node, int worker) {
+  Ticket& t = tickets_[static_cast<std::size_t>(node)];
+  std::uint64_t left = t.left.load(std::memory_order_acquire);
   do {
-    if (static_cast<std::uint32_t>(ticket) == 0) return false;
-  } while (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel,
-                                          std::memory_order_acquire));
-  (*task_)(n_tasks_ - static_cast<int>(static_cast<std::uint32_t>(ticket)), worker);
+    if (static_cast<std::uint32_t>(left) == 0) return false;
+  } while (
+      !t.left.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel, std::memory_order_acquire));
+  (*task_)(node, t.n_tasks - static_cast<int>(static_cast<std::uint32_t>(left)), worker);
   finished_.fetch_add(1, std::memory_order_release);
   return true;
 }
