@@ -9,11 +9,22 @@
 
 namespace coterie {
 
+enum class HugePages {
+  transparent,  // where the kernel finds some, for all that is large
+  reserved,     // out of those set aside with vm.nr_hugepages, or not at all
+};
+
+// Huge pages of 2 MiB that were set aside.
+struct ReservedHugePages {
+  std::uint64_t all, free;
+};
+ReservedHugePages reserved_huge_pages();
+
 // Zeroed pages straight from the kernel. Throws MemoryError naming what was asked for.
 class Pages {
  public:
   Pages() = default;
-  Pages(std::uint64_t bytes, const char* what);
+  Pages(std::uint64_t bytes, const char* what, HugePages kind = HugePages::transparent);
   ~Pages();
   Pages(Pages&& other) noexcept { swap(other); }
   Pages& operator=(Pages&& other) noexcept {

@@ -27,6 +27,10 @@ EngineOptions engine_options(Args& args, CacheType fallback) {
   if (fallback == CacheType::f32) std::swap(kinds[0], kinds[1]);
   const std::string kind = args.choice("--kv TYPE", kinds, "type of the key-value cache");
   options.cache = kind == "F16" ? CacheType::f16 : kind == "F32" ? CacheType::f32 : CacheType::q8_0;
+  const std::string huge =
+      args.choice("--huge-pages KIND", {"off", "transparent", "explicit"},
+                  "copy the weights into huge pages; off: use them where the file is mapped");
+  if (huge != "off") options.huge_pages = huge == "explicit" ? HugePages::reserved : HugePages::transparent;
   if (args.flag("--fast", "F32, F16 and BF16 weights meet prompts in oneDNN: faster, not bit-equal")) {
     options.kernels = fast_kernels();
     if (options.kernels == nullptr)
@@ -37,6 +41,7 @@ EngineOptions engine_options(Args& args, CacheType fallback) {
 
 EngineOptions with_progress(EngineOptions options) {
   options.progress = [bar = std::make_shared<Progress>()](double fraction, const char* what) {
+    if (Interrupt::requested()) throw Error("interrupted", 130);
     fraction < 1 ? bar->show(fraction, what) : bar->clear();
   };
   return options;

@@ -9,7 +9,7 @@
 
 namespace coterie::cli {
 
-// Declares --threads, --chunk, --ctx, --kv and --fast.
+// Declares --threads, --chunk, --ctx, --kv, --huge-pages and --fast.
 EngineOptions engine_options(Args& args, CacheType fallback = CacheType::f16);
 
 // The same options, with a progress bar while loading; on terminals only.

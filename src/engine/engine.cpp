@@ -2,6 +2,7 @@
 
 #include "base/cpu.h"
 #include "base/errors.h"
+#include "engine/resident.h"
 #include "gguf/reader.h"
 #include "text/tokenizer.h"
 
@@ -38,6 +39,12 @@ Engine::Engine(const std::string& path, const EngineOptions& options) : options_
   if (options_.threads <= 0) options_.threads = physical_cores();
   progress(0.0, "reading metadata");
   file_ = std::make_unique<gguf::Reader>(path);
+  if (options_.huge_pages) {
+    Team team(options_.threads);
+    resident_ = std::make_unique<Resident>(*file_, team, *options_.huge_pages, [&](double share) {
+      progress(0.3 * share, "copying the weights into huge pages");
+    });
+  }
   progress(0.3, "finding tensors");
   model_ = load_model(*file_);
   progress(0.5, "building the tokenizer");

@@ -21,11 +21,15 @@ class Tokenizer;
 
 namespace coterie {
 
+class Resident;
+
 struct EngineOptions {
   int threads = 0;   // 0: physical cores
   int chunk = 2048;  // prompt tokens per step: each expert's weights are unpacked once for all of them
   std::int64_t context = 0;  // cache rows a session may use; 0: the file's context length, at most 16384
   CacheType cache = CacheType::f16;
+  std::optional<HugePages>
+      huge_pages;  // weights are copied into such pages; none: used where the file is mapped
   const Kernels* kernels = nullptr;                                 // null: what COTERIE_ISA or the CPU says
   std::function<void(double fraction, const char* what)> progress;  // while loading; may be empty
 };
@@ -54,6 +58,7 @@ class Engine {
  private:
   EngineOptions options_;
   std::unique_ptr<gguf::Reader> file_;
+  std::unique_ptr<Resident> resident_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   std::unique_ptr<Model> model_;
   std::string template_;

@@ -1,4 +1,5 @@
 // One answer everywhere: the logits' bits do not depend on threads, prompt chunks or instruction set.
+#include "base/errors.h"
 #include "tests/models/reference.h"
 #include "tests/models/rewritten.h"
 #include "tests/support/gunzip.h"
@@ -6,7 +7,9 @@
 #include <doctest/doctest.h>
 
 #include <bit>
+#include <cstdlib>
 #include <cstring>
+#include <optional>
 
 namespace coterie::test {
 
@@ -28,6 +31,7 @@ struct Setting {
   const Kernels* kernels;
   Role role;
   CacheType cache = CacheType::f16;
+  std::optional<HugePages> huge_pages{};
 };
 
 std::vector<float> run(const std::string& path, const Setting& s) {
@@ -36,6 +40,7 @@ std::vector<float> run(const std::string& path, const Setting& s) {
   options.threads = s.threads;
   options.chunk = s.chunk;
   options.kernels = s.kernels;
+  options.huge_pages = s.huge_pages;
   return all_logits(Engine(path, options), long_prompt(), s.role);
 }
 
@@ -115,6 +120,39 @@ TEST_CASE("grouped attention gives the same bits for threads, chunks and instruc
     CHECK(same_bits(run(path, {2, 1, nullptr, Role::decode}), expected));
     for (const Kernels* k : all_kernels())
       if (k->runnable()) CHECK(same_bits(run(path, {2, 64, k, Role::prompt}), expected));
+  }
+}
+
+TEST_CASE("memory nodes and copies of the weights in huge pages change no bit") {
+  const ScratchDir folder;
+  const std::string path = mixed(folder, {"Q4_K", "Q8_0", "F16"});
+  for (const Role role : {Role::prompt, Role::decode}) {
+    const std::vector<float> expected = run(path, {1, 512, nullptr, role});
+    for (const char* nodes : {"1", "2", "4"}) {
+      setenv("COTERIE_NODES", nodes, 1);
+      for (const int threads : {2, 3}) {
+        INFO("nodes ", std::string(nodes), " threads ", threads);
+        CHECK(same_bits(run(path, {threads, 7, nullptr, role}), expected));
+      }
+      CHECK(same_bits(run(path, {3, 512, nullptr, role, CacheType::f16, HugePages::transparent}), expected));
+    }
+    unsetenv("COTERIE_NODES");
+  }
+}
+
+TEST_CASE("reserved huge pages give the same bits, or one line that says how to get some") {
+  const ScratchDir folder;
+  const std::string path = mixed(folder, {"Q8_0"});
+  const std::vector<float> expected = run(path, {2, 512, nullptr, Role::prompt});
+  try {
+    const std::vector<float> found =
+        run(path, {2, 512, nullptr, Role::prompt, CacheType::f16, HugePages::reserved});
+    CHECK(same_bits(found, expected));
+  } catch (const MemoryError& e) {
+    const std::string line = e.what();
+    INFO(line);
+    CHECK(line.find("huge pages of 2 MiB") != std::string::npos);
+    CHECK(line.find("sudo sysctl vm.nr_hugepages=") != std::string::npos);
   }
 }
 
