@@ -19,6 +19,7 @@ struct BenchPlan {
   std::vector<std::int64_t> prompts{512};  // tokens
   std::int64_t steps = 16;                 // of decode
   int repetitions = 3;
+  int busy = 0;  // also decode beside so many processes that keep a core busy each; 0: not
 };
 
 // What another program reported of the same test.
@@ -38,7 +39,13 @@ struct Measurement {
   std::vector<double> seconds{};              // by repetition
   std::vector<std::vector<double>> rivals{};  // their tokens per second, by rival and repetition
 
-  bool same_test(const Rate& r) const { return role == r.role && depth == r.depth && tokens == r.tokens; }
+  int busy = 0;  // processes that keep a core busy each, meanwhile
+  // By repetition: what the machine reached right before and after, bytes (decode) or operations (prompt) per second.
+  std::vector<double> limits{};
+
+  bool same_test(const Rate& r) const {
+    return busy == 0 && role == r.role && depth == r.depth && tokens == r.tokens;
+  }
 
   double rate(double seconds_taken) const {  // tokens per second
     return static_cast<double>(tokens * steps) / seconds_taken;
@@ -46,8 +53,11 @@ struct Measurement {
   double median() const;  // of the rate
   double lowest() const;
   double highest() const;
-  double median_of(std::size_t rival) const;     // 0: it reported none
-  double median_ratio(std::size_t rival) const;  // ours / theirs, of the repetitions they took turns in
+  // Median over the repetitions of what a token costs (bytes, operations) x rate / limit; 0: no limit is known.
+  double share_of_limit(double cost_of_token) const;
+  double kept_of(const Measurement& quiet) const;  // median of rate / the quiet one's rate, in turns
+  double median_of(std::size_t rival) const;       // 0: it reported none
+  double median_ratio(std::size_t rival) const;    // ours / theirs, of the repetitions they took turns in
 };
 
 // The depths that fit the model's context and half of the free memory, and the context an engine needs for them.

@@ -14,14 +14,38 @@ std::string text(const char* form, T... values) {
   return line;
 }
 
-const char* name_of(const Measurement& m) { return m.role == Role::prompt ? "prompt" : "decode"; }
-
-double bytes_per_second(const Measurement& m) {
-  return m.role == Role::decode && m.tokens == 1 ? static_cast<double>(m.cost.bytes) * m.median() : 0;
+const char* name_of(const Measurement& m) {
+  return m.role == Role::prompt ? "prompt" : m.busy > 0 ? "busy" : "decode";
 }
 
-double operations_per_second(const Measurement& m) {
-  return m.role == Role::prompt ? 2 * static_cast<double>(m.cost.weights) * m.median() : 0;
+// What a token costs of that which limits its test; 0: no one thing does.
+double bytes_per_token(const Measurement& m) {
+  return m.role == Role::decode && m.tokens == 1 ? static_cast<double>(m.cost.bytes) : 0;
+}
+double operations_per_token(const Measurement& m) {
+  return m.role == Role::prompt ? 2 * static_cast<double>(m.cost.weights) : 0;
+}
+double bytes_per_second(const Measurement& m) { return bytes_per_token(m) * m.median(); }
+double operations_per_second(const Measurement& m) { return operations_per_token(m) * m.median(); }
+
+// Of the busy test: the same one without neighbours.
+const Measurement* quiet_one(const std::vector<Measurement>& tests, const Measurement& busy) {
+  const auto found = std::ranges::find_if(tests, [&](const Measurement& m) {
+    return busy.busy > 0 && m.busy == 0 && m.role == busy.role && m.depth == busy.depth &&
+           m.tokens == busy.tokens;
+  });
+  return found == tests.end() ? nullptr : &*found;
+}
+
+// "58.1 (55.2 - 59.4)": median and spread of a limit as it was around the tests of a role; else what was measured once.
+std::string limit_text(const std::vector<Measurement>& tests, Role role, double once, const char* form) {
+  std::vector<double> all;
+  for (const Measurement& m : tests)
+    if (m.role == role) all.insert(all.end(), m.limits.begin(), m.limits.end());
+  std::ranges::sort(all);
+  if (all.empty()) return text(form, once / 1e9);
+  return text(form, all[all.size() / 2] / 1e9) + " (" + text(form, all.front() / 1e9) + " - " +
+         text(form, all.back() / 1e9) + ")";
 }
 
 std::string escaped(const std::string& raw) {
@@ -48,6 +72,8 @@ std::string label(const Measurement& m) {
 }  // namespace
 
 double share_of_limit(const BenchHeader& h, const Measurement& m) {
+  if (m.busy > 0) return 0;
+  if (!m.limits.empty()) return m.share_of_limit(bytes_per_token(m) + operations_per_token(m));
   if (m.role == Role::prompt) return h.byte_peak > 0 ? operations_per_second(m) / h.byte_peak : 0;
   return h.bandwidth > 0 ? bytes_per_second(m) / h.bandwidth : 0;
 }
@@ -58,8 +84,13 @@ std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests
   for (const ReadRate& r : h.reads)
     out += text("reads memory   %6.1f GB/s with %d thread(s)%s\n", r.bytes_per_second / 1e9, r.threads,
                 r.node < 0 ? "" : text(" of node %d", r.node).c_str());
-  out += text("limits         %6.1f GB/s read, %.0f GOPS int8, %.0f GFLOPS float\n\n", h.bandwidth / 1e9,
-              h.byte_peak / 1e9, h.float_peak / 1e9);
+  out += "limits         " + limit_text(tests, Role::decode, h.bandwidth, "%.1f") + " GB/s read, " +
+         limit_text(tests, Role::prompt, h.byte_peak, "%.0f") + " GOPS int8, " +
+         text("%.0f GFLOPS float\n", h.float_peak / 1e9);
+  if (h.clock > 0)
+    out += text("a cycle        %.1f int8 and %.1f float operations per thread, at %.2f GHz\n",
+                h.byte_peak / h.clock / h.threads, h.float_peak / h.clock / h.threads, h.clock / 1e9);
+  out += "\n";
   for (std::size_t i = 0; i < h.rivals.size(); ++i)
     out += text("[%zu] in turns with: ", i + 1) + h.rivals[i] + "\n";
   out += "test     depth  tokens     tok/s (lowest - highest)       reads   computes   share of limit";
@@ -72,6 +103,8 @@ std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests
     if (bytes > 0) out += text("   %.2f GB/s", bytes / 1e9);
     if (operations > 0) out += text("   %.0f GOPS", operations / 1e9);
     if (const double share = share_of_limit(h, m); share > 0) out += text("   %.1f %%", 100 * share);
+    if (const Measurement* quiet = quiet_one(tests, m))
+      out += text("   keeps %.0f %% beside %d busy", 100 * m.kept_of(*quiet), m.busy);
     for (std::size_t i = 0; i < h.rivals.size(); ++i)
       if (m.median_of(i) > 0) out += text("   [%zu] %.2f, %.2f", i + 1, m.median_of(i), m.median_ratio(i));
     out += "\n";
@@ -107,7 +140,8 @@ nlohmann::ordered_json json_of(const BenchHeader& h, const std::vector<Measureme
                              {"model", h.model},
                              {"bandwidth_bytes_per_s", h.bandwidth},
                              {"int8_ops_per_s", h.byte_peak},
-                             {"float_ops_per_s", h.float_peak}};
+                             {"float_ops_per_s", h.float_peak},
+                             {"clock_hz", h.clock}};
   for (const ReadRate& r : h.reads)
     out["read_rates"].push_back({{"threads", r.threads}, {"bytes_per_s", r.bytes_per_second}});
   for (std::size_t i = 0; i < h.reads.size(); ++i)
@@ -123,7 +157,9 @@ nlohmann::ordered_json json_of(const BenchHeader& h, const std::vector<Measureme
                             {"highest", m.highest()},
                             {"bytes_per_s", bytes_per_second(m)},
                             {"ops_per_s", operations_per_second(m)},
-                            {"share_of_limit", share_of_limit(h, m)}});
+                            {"share_of_limit", share_of_limit(h, m)},
+                            {"limits", m.limits}});
+    if (const Measurement* quiet = quiet_one(tests, m)) out["tests"].back()["keeps"] = m.kept_of(*quiet);
     for (std::size_t i = 0; i < h.rivals.size(); ++i)
       if (m.median_of(i) > 0)
         out["tests"].back()["rivals"].push_back(

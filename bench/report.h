@@ -17,7 +17,8 @@ struct BenchHeader {
   int threads;
   std::vector<ReadRate> reads;
   double byte_peak, float_peak;       // operations per second of all threads
-  double bandwidth;                   // bytes per second of all threads, the median of before and after
+  double bandwidth;                   // bytes per second of all threads
+  double clock = 0;                   // of one core, per second
   std::vector<std::string> rivals{};  // the commands that took turns
 };
 

@@ -58,6 +58,8 @@ struct BenchArgs {
     plan.steps = args.integer("--steps N", plan.steps, {0, 1 << 20}, "decode steps per repetition; 0: none");
     plan.repetitions =
         static_cast<int>(args.integer("--repetitions N", plan.repetitions, {1, 1000}, "of every test"));
+    plan.busy = static_cast<int>(
+        args.integer("--busy N", 0, {0, 1024}, "decode also beside N processes that keep a core busy each"));
     args.finish();
     plan.depths = numbers("--depth", depth, 0);
     plan.batches = numbers("--batch", batch, 1);
@@ -158,7 +160,9 @@ std::vector<bench::Measurement> measure(const BenchArgs& a, const std::string& p
     if (round == 0) tests = again;
     for (std::size_t i = 0; i < tests.size(); ++i) {
       tests[i].rivals.resize(a.vs.size());
-      if (round > 0) tests[i].seconds.push_back(again[i].seconds.front());
+      if (round == 0) continue;
+      tests[i].seconds.push_back(again[i].seconds.front());
+      tests[i].limits.push_back(again[i].limits.front());
     }
     for (std::size_t rival = 0; rival < a.vs.size(); ++rival)
       for (const bench::Rate& rate : run_rival(a.vs[rival]))
@@ -175,23 +179,20 @@ int run_bench(Args& args) {
   if (a.shape.given()) scratch.emplace(a.shape);
   const std::string path = scratch ? scratch->path() : a.model ? *a.model : shipped_model();
 
-  bench::BenchHeader header{
-      .program = version_line(),
-      .command = command_line(),
-      .cpu = describe_machine().cpu,
-      .isa = {},
-      .model = a.shape.given() ? a.shape.name() : path,
-      .threads = a.engine.threads > 0 ? a.engine.threads : describe_machine().physical_cores,
-      .reads = bench::measure_read_rates(),
-      .byte_peak = 0,
-      .float_peak = 0,
-      .bandwidth = 0,
-      .rivals = a.vs};
-  const double before = bench::measure_read_bandwidth(header.threads);
-  header.byte_peak = bench::measure_byte_peak(kernels(), header.threads);
-  header.float_peak = bench::measure_float_peak(kernels(), header.threads);
+  const int threads = a.engine.threads > 0 ? a.engine.threads : describe_machine().physical_cores;
+  bench::BenchHeader header{.program = version_line(),
+                            .command = command_line(),
+                            .cpu = describe_machine().cpu,
+                            .isa = {},
+                            .model = a.shape.given() ? a.shape.name() : path,
+                            .threads = threads,
+                            .reads = bench::measure_read_rates(),
+                            .byte_peak = bench::measure_byte_peak(kernels(), threads),
+                            .float_peak = bench::measure_float_peak(kernels(), threads),
+                            .bandwidth = bench::measure_read_bandwidth(threads),
+                            .clock = bench::measure_clock(),
+                            .rivals = a.vs};
   const std::vector<bench::Measurement> tests = measure(a, path, &header.isa);
-  header.bandwidth = (before + bench::measure_read_bandwidth(header.threads)) / 2;
 
   if (a.json)
     std::printf("%s\n", bench::json_of(header, tests)
@@ -211,6 +212,7 @@ const Command bench_command{
     "coterie bench\n"
     "coterie bench --shape deepseek-r1 --layers 1+1 --type Q4_K --svg slice.svg\n"
     "coterie bench model.gguf --depth 0,16384 --json\n"
+    "coterie bench model.gguf --depth 0 --batch 1 --prompt 0 --busy 1\n"
     "coterie bench model.gguf --depth 0 --batch 1 --vs \"llama-bench -m model.gguf -t 8 -p 512 -n 16 -r 1 -o "
     "json\""};
 

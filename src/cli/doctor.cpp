@@ -38,8 +38,20 @@ Json advice(const Machine& m) {
   if (m.huge_pages == "never")
     lines.push_back(
         "transparent huge pages are off: 'madvise' in /sys/kernel/mm/transparent_hugepage/enabled is faster");
-  if (m.numa_nodes > 1) lines.push_back("several memory nodes: memory of the other node is slower to read");
+  if (m.nodes.size() > 1)
+    lines.push_back("several memory nodes: --huge-pages transparent puts every weight where it is read");
   return lines;
+}
+
+Json nodes(const Machine& m) {
+  Json list = Json::array();
+  for (const MemoryNode& node : m.nodes) {
+    Json cpus = Json::array();
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &node.cpus)) cpus.push_back(cpu);
+    list.push_back({{"node", node.id}, {"cpus", cpus}});
+  }
+  return list;
 }
 
 Json examine() {
@@ -51,12 +63,14 @@ Json examine() {
   Json out{{"cpu", m.cpu},
            {"physical_cores", m.physical_cores},
            {"logical_cpus", m.logical_cpus},
-           {"numa_nodes", m.numa_nodes},
+           {"numa_nodes", m.nodes.size()},
+           {"nodes", nodes(m)},
            {"memory", m.memory},
            {"memory_available", m.memory_free},
            {"memory_limit", m.memory_limit ? Json(*m.memory_limit) : Json()},
            {"cpu_limit", m.cpu_limit ? Json(*m.cpu_limit) : Json()},
            {"huge_pages", m.huge_pages},
+           {"reserved_huge_pages", {{"all", m.reserved.all}, {"free", m.reserved.free}}},
            {"instruction_sets", instruction_sets()},
            {"read_bandwidth", bandwidth}};
   out["shipped_model"] = shipped.empty() ? Json() : Json(shipped);
@@ -72,6 +86,8 @@ void print_text(const Json& d) {
   std::printf("CPU            %s\n", text(d["cpu"]).c_str());
   std::printf("cores          %d physical, %d logical, %d memory node(s)\n", d["physical_cores"].get<int>(),
               d["logical_cpus"].get<int>(), d["numa_nodes"].get<int>());
+  for (const Json& node : d["nodes"])
+    std::printf("memory node %-2d CPUs %s\n", node["node"].get<int>(), node["cpus"].dump().c_str());
   std::string sets;
   for (const Json& k : d["instruction_sets"])
     sets += " " + text(k["name"]) + (k["chosen"] ? " (chosen)" : k["runs_here"] ? "" : " (not here)");
@@ -81,7 +97,9 @@ void print_text(const Json& d) {
   std::printf("limits         memory %s, CPUs %s\n",
               d["memory_limit"].is_null() ? "none" : bytes(d["memory_limit"]).c_str(),
               d["cpu_limit"].is_null() ? "none" : d["cpu_limit"].dump().c_str());
-  std::printf("huge pages     %s\n", text(d["huge_pages"]).c_str());
+  std::printf("huge pages     transparent: %s; reserved: %s of 2 MiB, %s free\n",
+              text(d["huge_pages"]).c_str(), d["reserved_huge_pages"]["all"].dump().c_str(),
+              d["reserved_huge_pages"]["free"].dump().c_str());
   for (const Json& b : d["read_bandwidth"])
     std::printf("reads memory   %.1f GB/s with %d thread(s)\n", b["gb_per_s"].get<double>(),
                 b["threads"].get<int>());

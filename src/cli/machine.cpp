@@ -4,6 +4,9 @@
 #include "base/cpu.h"
 #include "bench/probe.h"
 
+#include <unistd.h>
+
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -55,13 +58,26 @@ Machine describe_machine() {
   if (m.cpu.empty()) m.cpu = "unknown";
   m.physical_cores = physical_cores();
   m.logical_cpus = bench::cpus_allowed();
-  m.numa_nodes = bench::memory_nodes();
+  m.nodes = memory_nodes();
   m.memory = kilobytes(field("/proc/meminfo", "MemTotal"));
   m.memory_free = kilobytes(field("/proc/meminfo", "MemAvailable"));
   m.memory_limit = group_memory_limit();
   m.cpu_limit = group_cpu_limit();
   m.huge_pages = huge_pages();
+  m.reserved = reserved_huge_pages();
   return m;
+}
+
+double seconds_since_start() {
+  const std::string line = first_line("/proc/self/stat");
+  std::istringstream in(line.substr(line.rfind(')') + 1));  // the name before may hold anything
+  std::string skipped;
+  for (int field = 3; field < 22; ++field) in >> skipped;
+  double ticks = 0;  // from the start of the system
+  timespec now{};
+  if (!(in >> ticks) || clock_gettime(CLOCK_BOOTTIME, &now) != 0) return 0;
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec) -
+         ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
 }  // namespace coterie::cli

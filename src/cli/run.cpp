@@ -2,6 +2,7 @@
 #include "base/errors.h"
 #include "cli/command.h"
 #include "cli/files.h"
+#include "cli/machine.h"
 #include "cli/model_args.h"
 #include "cli/profile_report.h"
 #include "cli/reply_printer.h"
@@ -109,6 +110,7 @@ int run(Args& args) {
   Session session(engine);
   Profile profile;
   if (a.profile || a.profile_svg) session.record_profile(&profile);
+  const double loaded = seconds_since_start();
   ReplyPrinter printer;
   GenerateEvents events{.on_text = {}, .cancelled = Interrupt::requested};
   if (!a.json) events.on_text = [&](auto kind, const std::string& text) { printer.print(kind, text); };
@@ -121,7 +123,8 @@ int run(Args& args) {
         json_of(reply, figures, input.model).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   else
     std::fprintf(stderr, "%s\n", line_of(reply, figures).c_str());
-  if (a.profile) std::fprintf(stderr, "%s", table_of(profile).c_str());
+  if (a.profile)
+    std::fprintf(stderr, "first step %.2f s after the start\n%s", loaded, table_of(profile).c_str());
   if (a.profile_svg) write_text(*a.profile_svg, svg_of(profile));
   if (reply.finish == Finish::context)
     std::fprintf(stderr, "the reply is cut: the context of %lld tokens is full (--ctx)\n",

@@ -20,6 +20,15 @@ class Bench(support.Case):
         self.assertGreater(report["int8_ops_per_s"], 0)
         self.assertTrue(all(t["tokens_per_s"] > 0 for t in report["tests"]))
 
+    def test_limits_are_measured_around_every_test_and_a_neighbour_is_kept_busy(self):
+        report = self.ok("bench", "--depth", "0", "--prompt", "16", "--steps", "2", "--repetitions", "2", "--batch", "1",
+                         "--busy", "1", "--json").json()
+        self.assertEqual([t["test"] for t in report["tests"]], ["prompt", "decode", "busy"])
+        self.assertTrue(all(len(t["limits"]) == 2 and min(t["limits"]) >= 0 for t in report["tests"]))
+        self.assertGreater(report["tests"][2]["keeps"], 0)
+        self.assertNotIn("keeps", report["tests"][1])
+        self.assertGreater(report["clock_hz"], 2e8)
+
     def test_files_are_written(self):
         with tempfile.TemporaryDirectory() as folder:
             csv, svg = pathlib.Path(folder, "a.csv"), pathlib.Path(folder, "a.svg")
