@@ -1,8 +1,10 @@
 """coterie calibrate: what it prints, what it refuses, and that an interrupted run goes on to the same bytes."""
 import json
 import pathlib
+import random
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -66,6 +68,36 @@ class Calibrate(support.Case):
         self.assertGreater(found["resumed_at"], 0)
         self.assertEqual(self.out.read_bytes(), whole)
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["text.txt", "x.gguf"])
+
+    def test_50_random_kills(self):
+        """kill -9 at random moments, each run going on from the last: the same bytes in the end, and nothing else left."""
+        words = ["calibrate", TINY, self.text, "-o", self.out, "--window", "64", "--chunks", "6", "--min-tokens", "40",
+                 "--save-every", "0"]
+        start = time.monotonic()
+        self.ok(*words)
+        seconds, whole = time.monotonic() - start, self.out.read_bytes()
+        self.out.unlink()
+        moments, hits, went_on = random.Random(6), 0, 0
+        while hits < 50:
+            state = pathlib.Path(f"{self.out}.state").exists()
+            process = subprocess.Popen([support.PROGRAM, *words], env=support.environment(), stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            try:
+                process.wait(timeout=moments.uniform(0, seconds))
+            except subprocess.TimeoutExpired:
+                process.kill()
+            if process.wait() == -signal.SIGKILL:
+                hits += 1
+                went_on += state
+            else:
+                self.assertEqual(process.returncode, 0)
+            if self.out.exists():  # a finished name has the finished file
+                self.assertEqual(self.out.read_bytes(), whole)
+                self.out.unlink()
+        self.ok(*words)
+        self.assertEqual(self.out.read_bytes(), whole)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["text.txt", "x.gguf"])
+        print(f"{hits} random kills, {went_on} of them in runs that went on from another", file=sys.stderr)
 
     def test_refusals(self):
         self.usage_error("calibrate", TINY, self.text)
