@@ -22,9 +22,18 @@ struct Weights {
     std::normal_distribution<float> normal(0.0F, 0.05F);
     std::vector<float> w(static_cast<std::size_t>(n));
     data.resize(static_cast<std::size_t>(f->row_bytes(n) * rows * count));
+    // Encoders search, and under an emulator they do so for minutes: few rows are made, a prime number of them, so that
+    // rows and matrices that are taken for others differ.
+    constexpr std::int64_t distinct = 23;
+    const std::int64_t bytes = f->row_bytes(n);
     for (std::int64_t r = 0; r < rows * count; ++r) {
+      std::byte* row = data.data() + r * bytes;
+      if (r >= distinct) {
+        std::memcpy(row, row - distinct * bytes, static_cast<std::size_t>(bytes));
+        continue;
+      }
       for (float& x : w) x = normal(random);
-      kernels().encode[f->index](w.data(), nullptr, n, data.data() + r * f->row_bytes(n));
+      kernels().encode[f->index](w.data(), nullptr, n, row);
     }
     matrix = {data.data(), f, n, rows, count};
   }
@@ -107,8 +116,8 @@ TEST_CASE("results are the same bits for any number of nodes, threads and tokens
     Team alone(1);
     const std::vector<float> expected = run(layer, alone, 20, 1).x;
     for (const int n_nodes : {1, 2, 4})
-      for (const int threads : {1, 2, 3, 5})
-        for (const std::int64_t at_once : {1, 3, 7, 8, 20}) {
+      for (const int threads : {1, 3, 5})
+        for (const std::int64_t at_once : {1, 7, 20}) {
           INFO(format, " nodes ", n_nodes, " threads ", threads, " at once ", at_once);
           Team team(threads, std::vector<MemoryNode>(static_cast<std::size_t>(n_nodes), {0, allowed_cpus()}));
           CHECK(same_bits(run(layer, team, 20, at_once).x, expected));
