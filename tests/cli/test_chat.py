@@ -147,7 +147,7 @@ class Terminal(support.Case):
     def wait_for_prompt(self):
         """libedit prints its prompt just before it takes over the terminal; what is typed in between would be lost."""
         self.wait_for(">>> ")
-        for _ in range(100):
+        for _ in range(1000):
             if not termios.tcgetattr(self.fd)[3] & termios.ICANON:
                 return
             time.sleep(0.01)
@@ -170,7 +170,7 @@ class Terminal(support.Case):
     def end(self):
         """The exit code; what is still there after a while is killed."""
         os.close(self.fd)
-        for _ in range(100):
+        for _ in range(1000):
             child, status = os.waitpid(self.child, os.WNOHANG)
             if child:
                 self.child = 0
@@ -209,7 +209,7 @@ class Terminal(support.Case):
         self.start("-n", "3", LC_ALL="C")
         self.wait_for_prompt()
         self.type("\u4f60\u597d\n")
-        self.wait_for(">>> ")
+        self.wait_for_prompt()
         self.assertEqual(self.finish(), 0)
         self.assertEqual(saved()["messages"][0]["content"], "\u4f60\u597d")
 
