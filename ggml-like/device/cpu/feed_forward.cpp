@@ -122,16 +122,14 @@ void FeedForwardRunner::up_list(Cpu& cpu, Activations& h, std::int64_t n_tokens)
 }
 
 void FeedForwardRunner::down_list(Cpu& cpu) {
-  int n_tasks = 0;
-  for (const Job& job : jobs_) n_tasks += Pieces(job.down, job.count).count();
-  cpu.team().run(n_tasks, [&](int task, int) {
-    const Job* job = jobs_.data();
-    for (int tasks; task >= (tasks = Pieces(job->down, job->count).count()); ++job) task -= tasks;
-    const Pieces::Piece piece = Pieces(job->down, job->count).piece(task);
-    const ActivationRows x{job->inner, activation_bytes(job->down.format->activation, job->down.n),
-                           job->count};
-    cpu.rows(job->down.rows_at(piece.row, piece.n_rows), x.some(piece.token, piece.n_tokens),
-             out_.data() + (job->first + piece.token) * sizes_.dim + piece.row, sizes_.dim);
+  counts_.clear();
+  for (const Job& job : jobs_) counts_.push_back(Pieces(job.down, job.count).count());
+  cpu.team().run_lists(counts_, [&](int list, int task, int) {
+    const Job& job = jobs_[static_cast<std::size_t>(list)];
+    const Pieces::Piece piece = Pieces(job.down, job.count).piece(task);
+    const ActivationRows x{job.inner, activation_bytes(job.down.format->activation, job.down.n), job.count};
+    cpu.rows(job.down.rows_at(piece.row, piece.n_rows), x.some(piece.token, piece.n_tokens),
+             out_.data() + (job.first + piece.token) * sizes_.dim + piece.row, sizes_.dim);
   });
 }
 
