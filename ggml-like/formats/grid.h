@@ -5,20 +5,11 @@
 // at once.
 #pragma once
 
+#include "formats/bytes.h"
 #include "formats/codebook.h"
 #include "formats/integers.h"
 
 namespace coterie {
-
-// Little-endian, at any address.
-COTERIE_INLINE std::uint32_t load_u32(const std::uint8_t* bytes) {
-  return bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8 | static_cast<std::uint32_t>(bytes[2]) << 16 |
-         static_cast<std::uint32_t>(bytes[3]) << 24;
-}
-
-COTERIE_INLINE void store_u32(std::uint32_t value, std::uint8_t* bytes) {
-  for (int i = 0; i < 4; ++i) bytes[i] = static_cast<std::uint8_t>(value >> (8 * i));
-}
 
 // The scale 2 n + 1 of the low nibble n.
 COTERIE_INLINE std::int8_t odd_scale(int nibble) { return static_cast<std::int8_t>(2 * (nibble & 15) + 1); }

@@ -8,6 +8,7 @@
 // In Integers256 a group is 16 weights, so each number is there twice.
 #pragma once
 
+#include "formats/bytes.h"
 #include "formats/integers.h"
 
 namespace coterie {
@@ -20,6 +21,16 @@ COTERIE_INLINE void unpack_k_scales(const std::uint8_t* bytes, Integers256& u) {
     u.scales[2 * j + 8] = u.scales[2 * j + 9] = static_cast<std::int8_t>((both & 15) | (bytes[j] >> 6) << 4);
     u.mins[2 * j + 8] = u.mins[2 * j + 9] = static_cast<std::int8_t>((both >> 4) | (bytes[j + 4] >> 6) << 4);
   }
+}
+
+// The same, four numbers to an integer and each once: for kernels.
+struct KScales {
+  std::uint32_t scales[2], mins[2];
+};
+COTERIE_INLINE KScales k_scales_by_four(const std::uint8_t* bytes) {
+  const std::uint32_t a = load_u32(bytes), b = load_u32(bytes + 4), both = load_u32(bytes + 8);
+  return {{a & 0x3f3f3f3fU, (both & 0x0f0f0f0fU) | (a >> 2 & 0x30303030U)},
+          {b & 0x3f3f3f3fU, (both >> 4 & 0x0f0f0f0fU) | (b >> 2 & 0x30303030U)}};
 }
 
 inline void pack_k_scales(const Integers256& u, std::uint8_t* bytes) {

@@ -43,7 +43,7 @@ COTERIE_INLINE int8x16_t odd_scales16(const std::uint8_t* bytes) {
 COTERIE_INLINE int8x16_t odd_top_scales(const std::uint8_t* bytes, int stride) {
   std::uint64_t scales = 0;
   for (int g = 0; g < 8; ++g)
-    scales |= static_cast<std::uint64_t>(load4(bytes + stride * g) >> 28) << (8 * g);
+    scales |= static_cast<std::uint64_t>(load_u32(bytes + stride * g) >> 28) << (8 * g);
   return odd(twice_each(static_cast<std::uint32_t>(scales), static_cast<std::uint32_t>(scales >> 32)));
 }
 
@@ -54,7 +54,7 @@ struct NeonUnpack256<IQ2_XXS> {
     u.scales = odd_top_scales(b.groups[0].signs_and_scale, sizeof b.groups[0]);
     set_signed_points(
         u, [&](int k) { return iq2_xxs_points.at[b.groups[k / 4].points[k % 4]]; },
-        [&](int k) { return even_signs(load4(b.groups[k / 4].signs_and_scale) >> (k % 4 * 7) & 127); });
+        [&](int k) { return even_signs(load_u32(b.groups[k / 4].signs_and_scale) >> (k % 4 * 7) & 127); });
   }
 };
 
@@ -90,7 +90,7 @@ struct NeonUnpack256<IQ3_XXS> {
     u.scales = odd_top_scales(b.signs_and_scales[0], 4);
     set_signed_points(
         u, [&](int k) { return two_points(iq3_xxs_points, b.points[2 * k], b.points[2 * k + 1]); },
-        [&](int k) { return even_signs(load4(b.signs_and_scales[k / 4]) >> (k % 4 * 7) & 127); });
+        [&](int k) { return even_signs(load_u32(b.signs_and_scales[k / 4]) >> (k % 4 * 7) & 127); });
   }
 };
 
@@ -98,7 +98,7 @@ template <>
 struct NeonUnpack256<IQ3_S> {
   COTERIE_INLINE static void run(const IQ3_S::Block& b, NeonBlock256& u) {
     u.d = half(b.scale);
-    const std::uint32_t nibbles = load4(b.scales);
+    const std::uint32_t nibbles = load_u32(b.scales);
     const uint8x8_t bytes = vcreate_u8(spread(nibbles));
     u.scales = odd(as_signed(vcombine_u8(vzip1_u8(bytes, bytes), vzip2_u8(bytes, bytes))));
     const auto index = [&](int k) -> std::uint32_t {

@@ -8,6 +8,8 @@
 
 #include "base/simd.h"
 #include "formats/activation.h"
+#include "formats/bytes.h"
+#include "kernels/each.h"
 
 #include <arm_neon.h>
 
@@ -32,16 +34,6 @@ concept NeonIsa = requires {
 };
 
 COTERIE_INLINE uint8x16_t load16(const void* p) { return vld1q_u8(static_cast<const std::uint8_t*>(p)); }
-COTERIE_INLINE std::uint32_t load4(const void* p) {
-  std::uint32_t v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-COTERIE_INLINE std::uint64_t load8(const void* p) {
-  std::uint64_t v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
 COTERIE_INLINE float half(Half h) {
   return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h.bits))), 0);
 }
@@ -57,15 +49,6 @@ COTERIE_INLINE uint8x16_t bits_at(uint8x16_t v) {
     return vshrq_n_u8(v, shift);
   else
     return vandq_u8(vshrq_n_u8(v, shift), vdupq_n_u8(mask));
-}
-
-// f(i) for i < n, i a constant.
-template <int n, class F>
-COTERIE_INLINE void each_index(F f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<int, i>{}), ...);
-  }
-  (std::make_integer_sequence<int, n>{});
 }
 
 }  // namespace coterie

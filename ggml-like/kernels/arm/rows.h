@@ -25,7 +25,7 @@ struct NeonOps<F, Isa> {
   COTERIE_INLINE static float accumulate(const Unpacked& u, const Act256* x, float acc) {
     const int16x8_t scales[2] = {vmovl_s8(vget_low_s8(u.scales)), vmovl_high_s8(u.scales)};
     int32x4_t sum = vdupq_n_s32(0);
-    each_index<16>([&](auto g) {
+    each<16>([&](auto g) {
       const int32x4_t products = NeonDots<Isa>::dot(vdupq_n_s32(0), u.q[g], vld1q_s8(x->q + 16 * g));
       sum = vmlaq_n_s32(sum, products, vgetq_lane_s16(scales[g / 8], g % 8));
     });
@@ -35,7 +35,7 @@ struct NeonOps<F, Isa> {
   COTERIE_INLINE static void accumulate(const Unpacked (&u)[2], const Act256* const (&x)[2],
                                         float (&acc)[4]) {
     int32x4_t sum = vdupq_n_s32(0);
-    each_index<16>([&](auto g) {
+    each<16>([&](auto g) {
       const int8x16_t rows[2] = {u[0].q[g], u[1].q[g]};
       const int8x16_t columns[2] = {vld1q_s8(x[0]->q + 16 * g), vld1q_s8(x[1]->q + 16 * g)};
       const int32x4_t products = NeonDots<Isa>::multiply(vdupq_n_s32(0), rows, columns);

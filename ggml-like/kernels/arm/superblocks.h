@@ -44,13 +44,10 @@ COTERIE_INLINE int8x16_t twice_each(std::uint32_t low, std::uint32_t high) {
   return as_signed(vcombine_u8(vzip1_u8(bytes, bytes), vzip2_u8(bytes, bytes)));
 }
 
-// formats/k_scales.h, four numbers at a time.
 COTERIE_INLINE void unpack_k_scales(const std::uint8_t* bytes, NeonBlock256& u) {
-  const std::uint32_t a = load4(bytes);
-  const std::uint32_t b = load4(bytes + 4);
-  const std::uint32_t both = load4(bytes + 8);
-  u.scales = twice_each(a & 0x3f3f3f3fU, (both & 0x0f0f0f0fU) | (a >> 2 & 0x30303030U));
-  u.mins = twice_each(b & 0x3f3f3f3fU, (both >> 4 & 0x0f0f0f0fU) | (b >> 2 & 0x30303030U));
+  const KScales k = k_scales_by_four(bytes);
+  u.scales = twice_each(k.scales[0], k.scales[1]);
+  u.mins = twice_each(k.mins[0], k.mins[1]);
 }
 
 template <>
@@ -59,7 +56,7 @@ struct NeonUnpack256<Q4_K> {
     u.d = half(b.scale);
     u.m = half(b.min);
     unpack_k_scales(b.scales, u);
-    each_index<8>([&](auto i) {
+    each<8>([&](auto i) {
       const uint8x16_t v = load16(b.nibbles + 16 * i);
       constexpr int at = i / 2 * 4 + i % 2;
       u.q[at] = as_signed(bits_at<0, 4>(v));
@@ -74,7 +71,7 @@ struct NeonUnpack256<Q5_K> {
     u.d = half(b.scale);
     u.m = half(b.min);
     unpack_k_scales(b.scales, u);
-    each_index<8>([&](auto i) {
+    each<8>([&](auto i) {
       const uint8x16_t v = load16(b.nibbles + 16 * i);
       const uint8x16_t fifth = load16(b.fifth + 16 * (i % 2));
       constexpr int at = i / 2 * 4 + i % 2;
@@ -90,7 +87,7 @@ struct NeonUnpack256<Q6_K> {
   COTERIE_INLINE static void run(const Q6_K::Block& b, NeonBlock256& u) {
     u.d = half(b.scale);
     u.scales = vld1q_s8(b.scales);
-    each_index<16>([&](auto i) {  // half h, quarter k of it, 16 weights e of that
+    each<16>([&](auto i) {  // half h, quarter k of it, 16 weights e of that
       constexpr int h = i / 8;
       constexpr int k = i / 2 % 4;
       constexpr int e = i % 2;
@@ -115,7 +112,7 @@ struct NeonUnpack256<Q2_K> {
     const uint8x16_t groups = load16(b.groups);
     u.scales = as_signed(bits_at<0, 4>(groups));
     u.mins = as_signed(bits_at<4, 4>(groups));
-    each_index<16>([&](auto i) { u.q[i] = as_signed(two_bits<i>(b.codes)); });
+    each<16>([&](auto i) { u.q[i] = as_signed(two_bits<i>(b.codes)); });
   }
 };
 
@@ -126,10 +123,10 @@ struct NeonUnpack256<Q3_K> {
     const uint8x8_t bytes = vld1_u8(b.scales_low);
     const uint8x16_t low = vcombine_u8(vand_u8(bytes, vdup_n_u8(15)), vshr_n_u8(bytes, 4));
     static constexpr std::int32_t shifts[4] = {0, -2, -4, -6};
-    const uint32x4_t four_times = vshlq_u32(vdupq_n_u32(load4(b.scales_high)), vld1q_s32(shifts));
+    const uint32x4_t four_times = vshlq_u32(vdupq_n_u32(load_u32(b.scales_high)), vld1q_s32(shifts));
     const uint8x16_t high = bits_at<0, 2>(vreinterpretq_u8_u32(four_times));
     u.scales = vsubq_s8(as_signed(vorrq_u8(low, vshlq_n_u8(high, 4))), vdupq_n_s8(32));
-    each_index<16>([&](auto i) {
+    each<16>([&](auto i) {
       const uint8x16_t third = bits_at<i / 2, 1>(load16(b.third + 16 * (i % 2)));
       u.q[i] = vsubq_s8(as_signed(vorrq_u8(two_bits<i>(b.low), vshlq_n_u8(third, 2))), vdupq_n_s8(4));
     });
@@ -163,7 +160,7 @@ struct NeonUnpack256<TQ2_0> {
   COTERIE_INLINE static void run(const TQ2_0::Block& b, NeonBlock256& u) {
     u.d = half(b.scale);
     u.scales = vdupq_n_s8(1);
-    each_index<16>([&](auto i) { u.q[i] = vsubq_s8(as_signed(two_bits<i>(b.codes)), vdupq_n_s8(1)); });
+    each<16>([&](auto i) { u.q[i] = vsubq_s8(as_signed(two_bits<i>(b.codes)), vdupq_n_s8(1)); });
   }
 };
 
@@ -179,7 +176,7 @@ struct NeonUnpack256<TQ1_0> {
       u.q[10 + k] = digits(v[2]);
       for (uint8x16_t& each : v) each = times_3(each);
     }
-    uint8x16_t last = vreinterpretq_u8_u32(vdupq_n_u32(load4(b.digits + 48)));
+    uint8x16_t last = vreinterpretq_u8_u32(vdupq_n_u32(load_u32(b.digits + 48)));
     static constexpr std::uint8_t powers[16] = {1, 1, 1, 1, 3, 3, 3, 3, 9, 9, 9, 9, 27, 27, 27, 27};
     last = vmulq_u8(last, load16(powers));
     u.q[15] = digits(last);

@@ -19,7 +19,7 @@ namespace coterie {
 // Group g of IQ4_XS: four bits at nibble g of scales_low, two at bits 2 g of scales_high, less 32.
 COTERIE_INLINE __m256i iq4_scales(const IQ4_XS::Block& b) {
   const __m256i g = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  const __m256i low = _mm256_set1_epi32(static_cast<int>(load4(b.scales_low)));
+  const __m256i low = _mm256_set1_epi32(static_cast<int>(load_u32(b.scales_low)));
   const __m256i high = _mm256_set1_epi32(b.scales_high[0] | b.scales_high[1] << 8);
   const __m256i low4 =
       _mm256_and_si256(_mm256_srlv_epi32(low, _mm256_slli_epi32(g, 2)), _mm256_set1_epi32(15));
@@ -46,7 +46,7 @@ COTERIE_INLINE __m256i odd_scales16(const std::uint8_t* bytes) {
 }
 // Eight nibbles to words 2 n + 1, each twice.
 COTERIE_INLINE __m256i odd_scales8(const std::uint8_t* bytes) {
-  const __m128i b = _mm_cvtsi32_si128(static_cast<int>(load4(bytes)));
+  const __m128i b = _mm_cvtsi32_si128(static_cast<int>(load_u32(bytes)));
   const __m128i nibbles = _mm_and_si128(_mm_unpacklo_epi8(b, _mm_srli_epi16(b, 4)), _mm_set1_epi8(15));
   const __m128i odd = _mm_or_si128(_mm_add_epi8(nibbles, nibbles), _mm_set1_epi8(1));
   return _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(odd, odd));

@@ -1,6 +1,8 @@
 // Q2_K to Q6_K, unpacked in registers; the bytes are drawn in formats/q2_k.h and so on.
 #pragma once
 
+#include "formats/bytes.h"
+#include "formats/k_scales.h"
 #include "formats/q2_k.h"
 #include "formats/q3_k.h"
 #include "formats/q4_k.h"
@@ -10,11 +12,6 @@
 
 namespace coterie {
 
-COTERIE_INLINE std::uint32_t load4(const std::uint8_t* p) {
-  std::uint32_t v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
 COTERIE_INLINE __m128i load16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 
 // Eight bytes in two integers to sixteen words, each twice: a group of 32 is two groups of 16.
@@ -24,14 +21,21 @@ COTERIE_INLINE __m256i doubled_words(std::uint32_t low, std::uint32_t high) {
   return _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(bytes, bytes));
 }
 
-// formats/k_scales.h, four numbers at a time.
 template <class Isa>
 COTERIE_INLINE void unpack_k_scales(const std::uint8_t* bytes, Unpacked256<Isa, std::uint16_t>& u) {
-  const std::uint32_t a = load4(bytes);
-  const std::uint32_t b = load4(bytes + 4);
-  const std::uint32_t both = load4(bytes + 8);
-  Wide<Isa>::lay_out(doubled_words(a & 0x3f3f3f3fU, (both & 0x0f0f0f0fU) | (a >> 2 & 0x30303030U)), u.scales);
-  u.group_words = doubled_words(b & 0x3f3f3f3fU, (both >> 4 & 0x0f0f0f0fU) | (b >> 2 & 0x30303030U));
+  const KScales k = k_scales_by_four(bytes);
+  Wide<Isa>::lay_out(doubled_words(k.scales[0], k.scales[1]), u.scales);
+  u.group_words = doubled_words(k.mins[0], k.mins[1]);
+}
+
+// 64 bytes of four codes of two bits each, as Q2_K and TQ2_0 store them.
+template <class Isa, class Unpacked>
+COTERIE_INLINE void unpack_two_bits(const std::uint8_t* codes, Unpacked& u) {
+  using W = Wide<Isa>;
+  for (int h = 0; h < 2; ++h) {
+    u.q[2 * h] = W::and_(W::template shifted_twice<0, 2>(codes + 32 * h), W::bytes(3));
+    u.q[2 * h + 1] = W::and_(W::template shifted_twice<4, 6>(codes + 32 * h), W::bytes(3));
+  }
 }
 
 template <class Isa>
@@ -106,10 +110,7 @@ struct Unpack256<Q2_K, Isa> {
     const __m128i low_half = _mm_set1_epi8(15);
     W::lay_out(_mm256_cvtepu8_epi16(_mm_and_si128(groups, low_half)), u.scales);
     u.group_words = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(groups, 4), low_half));
-    for (int h = 0; h < 2; ++h) {
-      u.q[2 * h] = W::and_(W::template shifted_twice<0, 2>(b.codes + 32 * h), W::bytes(3));
-      u.q[2 * h + 1] = W::and_(W::template shifted_twice<4, 6>(b.codes + 32 * h), W::bytes(3));
-    }
+    unpack_two_bits<Isa>(b.codes, u);
   }
 };
 
@@ -133,7 +134,7 @@ struct Unpack256<Q3_K, Isa> {
   COTERIE_INLINE static __m128i scale_bytes(const Q3_K::Block& b) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(b.scales_low));
     const __m128i low = _mm_and_si128(_mm_unpacklo_epi64(bytes, _mm_srli_epi16(bytes, 4)), _mm_set1_epi8(15));
-    const __m128i four_times = _mm_set1_epi32(static_cast<int>(load4(b.scales_high)));
+    const __m128i four_times = _mm_set1_epi32(static_cast<int>(load_u32(b.scales_high)));
     const __m128i high =
         _mm_and_si128(_mm_srlv_epi32(four_times, _mm_setr_epi32(0, 2, 4, 6)), _mm_set1_epi8(3));
     return _mm_or_si128(low, _mm_slli_epi16(high, 4));

@@ -10,11 +10,11 @@
 // before it left there, as in rows.h, so that the bits are those of the one-token kernels.
 #pragma once
 
+#include "kernels/each.h"
 #include "kernels/rows.h"
 #include "kernels/x86/wide_avx2.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace coterie {
 
@@ -38,15 +38,6 @@ template <class F, class Isa>
 concept PaneledFormat = requires {
   typename PanelOps<F, Isa>::Panel;
 };
-
-// f(i) for i < n, i a constant, so that arrays of registers are registers.
-template <int n, class F>
-COTERIE_INLINE void each(F f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<int, i>{}), ...);
-  }
-  (std::make_integer_sequence<int, n>{});
-}
 
 // f(n) for n in 1 .. most, n a constant.
 template <int most, class F>

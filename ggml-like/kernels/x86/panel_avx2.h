@@ -79,9 +79,7 @@ struct PanelOps<F, Avx2> {
 
   COTERIE_INLINE static __m256i load(const void* p) { return Wide<Avx2>::load32(p); }
   COTERIE_INLINE static __m256i broadcast4(const void* p) {
-    std::int32_t v;
-    __builtin_memcpy(&v, p, sizeof v);
-    return _mm256_set1_epi32(v);
+    return _mm256_set1_epi32(static_cast<std::int32_t>(load_u32(p)));
   }
   COTERIE_INLINE static float as_float(float f) { return f; }
   COTERIE_INLINE static float as_float(std::uint16_t half) { return _cvtsh_ss(half); }

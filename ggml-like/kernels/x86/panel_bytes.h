@@ -34,9 +34,7 @@ struct alignas(64) ByteInput {
 };
 
 COTERIE_INLINE __m512i broadcast4(const void* p) {
-  std::int32_t v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return _mm512_set1_epi32(v);
+  return _mm512_set1_epi32(static_cast<std::int32_t>(load_u32(p)));
 }
 
 struct BytePanelOps {

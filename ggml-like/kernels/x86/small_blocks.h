@@ -54,7 +54,7 @@ COTERIE_INLINE __m256i nibbles32(const std::uint8_t* p) {
 // The same with fifth bits, kept apart.
 COTERIE_INLINE __m256i five_bits32(const std::uint8_t* nibbles, const std::uint8_t* fifth) {
   return _mm256_or_si256(nibbles32(nibbles),
-                         _mm256_and_si256(Wide<Avx2>::set_bytes(load4(fifth)), _mm256_set1_epi8(16)));
+                         _mm256_and_si256(Wide<Avx2>::set_bytes(load_u32(fifth)), _mm256_set1_epi8(16)));
 }
 
 // The same through a table of 16 levels.

@@ -21,12 +21,8 @@ struct Unpack256<TQ2_0, Isa> {
   static constexpr Codes codes = Codes::offset;
   static constexpr int offset = 1;
   COTERIE_INLINE static void run(const TQ2_0::Block& b, Unpacked& u) {
-    using W = Wide<Isa>;
     set_ternary_scale<Isa>(b.scale, u);
-    for (int h = 0; h < 2; ++h) {
-      u.q[2 * h] = W::and_(W::template shifted_twice<0, 2>(b.codes + 32 * h), W::bytes(3));
-      u.q[2 * h + 1] = W::and_(W::template shifted_twice<4, 6>(b.codes + 32 * h), W::bytes(3));
-    }
+    unpack_two_bits<Isa>(b.codes, u);
   }
 };
 
@@ -43,7 +39,7 @@ struct Unpack256<TQ1_0, Isa> {
     for (int k = 1; k < 5; ++k) of_32[k] = times_3(of_32[k - 1]);
     __m128i of_16[5] = {load16(b.digits + 32)};
     for (int k = 1; k < 5; ++k) of_16[k] = times_3(of_16[k - 1]);
-    __m128i of_4[4] = {_mm_cvtsi32_si128(static_cast<int>(load4(b.digits + 48)))};
+    __m128i of_4[4] = {_mm_cvtsi32_si128(static_cast<int>(load_u32(b.digits + 48)))};
     for (int k = 1; k < 4; ++k) of_4[k] = times_3(of_4[k - 1]);
     const __m128i last =
         _mm_unpacklo_epi64(_mm_unpacklo_epi32(of_4[0], of_4[1]), _mm_unpacklo_epi32(of_4[2], of_4[3]));
