@@ -5,7 +5,6 @@
 #include "gguf/journal.h"
 #include "quantize/encode.h"
 
-#include <omp.h>
 #include <filesystem>
 #include <variant>
 
@@ -14,8 +13,6 @@ namespace coterie::convert {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::uint64_t bytes_between_releases = 16 << 20;
 
 void write_key(gguf::Writer& file, const std::string& key, const KeyValue& value) {
   struct Visitor {
@@ -116,15 +113,13 @@ void Conversion::run() {
 
   std::uint64_t total = 0, done = journal.resumed_bytes();
   for (const gguf::Writer* writer : writers) total += writer->data_bytes();
-  std::uint64_t unreleased = 0;
   quantize::Encoder encoder;
-  encoder.threads = options_.threads > 0 ? options_.threads : omp_get_max_threads();
+  encoder.threads = options_.threads;
   encoder.importance = options_.importance;
   encoder.check_source = [&] { checkpoint_.check_io(); };
+  encoder.release_source = [&] { checkpoint_.release(); };
   encoder.wrote = [&](std::uint64_t bytes) {
     done += bytes;
-    unreleased += bytes;
-    if (unreleased > bytes_between_releases) checkpoint_.release(), unreleased = 0;
     if (options_.progress) options_.progress(done, total);
   };
   journal.run([&] {
@@ -138,9 +133,7 @@ void write_file(const std::string& path, const FilePlan& plan) {
   gguf::Writer file(path);
   declare(file, plan);
   file.begin_data();
-  quantize::Encoder encoder;
-  encoder.threads = omp_get_max_threads();
-  write_data(file, plan, encoder);
+  write_data(file, plan, quantize::Encoder());
   file.commit();
 }
 

@@ -19,6 +19,7 @@ namespace coterie::quantize {
 namespace {
 
 // Small enough to divide a small tensor among many threads and to answer Ctrl-C soon, large enough to be written.
+constexpr std::uint64_t bytes_between_releases = 16 << 20;
 constexpr std::int64_t least_weights = 64 << 10, most_weights = 2 << 20, strips_per_thread = 8;
 
 // n is a multiple of 32: a row of whole blocks. Lanes, so that the loop becomes vector instructions.
@@ -39,16 +40,17 @@ class Work {
         tensor_(tensor),
         s_(source),
         weighted_(encoder.importance != nullptr && !source.copy && source.format->block_size > 1),
+        most_threads_(encoder.threads > 0 ? encoder.threads : omp_get_max_threads()),
         row_bytes_(source.format->row_bytes(source.columns)) {
     next_ = static_cast<std::int64_t>(file.done(tensor)) / row_bytes_;
     const std::int64_t weights = (source.rows - next_) * source.columns;
     strip_ = std::max<std::int64_t>(
-        1,
-        std::clamp(weights / (e_.threads * strips_per_thread), least_weights, most_weights) / source.columns);
+        1, std::clamp(weights / (most_threads_ * strips_per_thread), least_weights, most_weights) /
+               source.columns);
   }
 
   int threads() const {
-    return static_cast<int>(std::clamp<std::int64_t>((s_.rows - next_) / strip_, 1, e_.threads));
+    return static_cast<int>(std::clamp<std::int64_t>((s_.rows - next_) / strip_, 1, most_threads_));
   }
 
   // Until no strip is left. Never throws.
@@ -79,6 +81,7 @@ class Work {
   void finish() {
     if (error_) std::rethrow_exception(error_);
     report();
+    if (e_.release_source) e_.release_source();
   }
 
  private:
@@ -103,6 +106,10 @@ class Work {
   void report() {
     const std::uint64_t bytes = unreported_.exchange(0);
     if (e_.wrote && bytes > 0) e_.wrote(bytes);
+    unreleased_ += bytes;
+    if (!e_.release_source || unreleased_ <= bytes_between_releases) return;
+    e_.release_source();
+    unreleased_ = 0;
   }
 
   const Encoder& e_;
@@ -110,7 +117,9 @@ class Work {
   const int tensor_;
   const RowSource& s_;
   const bool weighted_;
+  const int most_threads_;
   const std::int64_t row_bytes_;
+  std::uint64_t unreleased_ = 0;  // of the thread that reports
   std::int64_t strip_ = 1;
   std::atomic<std::int64_t> next_{0};
   std::atomic<std::uint64_t> unreported_{0};

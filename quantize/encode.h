@@ -33,10 +33,12 @@ struct RowSource {
 };
 
 struct Encoder {
-  int threads = 1;
+  int threads = 0;                               // 0: one per CPU
   const ImportanceMatrix* importance = nullptr;  // nullptr: all weights count alike
   std::function<void()> check_source;  // called by any thread before bytes are written; throws where they are
                                        // worthless
+  std::function<void()>
+      release_source;  // called by this thread now and then: pages of the source that have been read
   std::function<void(std::uint64_t bytes)>
       wrote;  // called by this thread with what all have written since; may throw
 

@@ -5,9 +5,7 @@
 #include "kernels/kernels.h"
 #include "quantize/encode.h"
 
-#include <omp.h>
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <span>
 #include <utility>
@@ -16,7 +14,6 @@ namespace coterie::quantize {
 
 namespace {
 
-constexpr std::uint64_t bytes_between_releases = 16 << 20;
 constexpr std::uint32_t quantization_version = 2;  // of the block layouts, as all GGUF files of today have
 
 bool is_lossless(const FormatInfo& f) {
@@ -169,10 +166,7 @@ Quantization::Quantization(const QuantizeOptions& options)
   file_.lay_out();
   for (const std::string& part : file_.paths()) {
     check_target(part);
-    std::error_code ignored;
-    for (int i = 0; i < source_.files(); ++i)
-      if (std::filesystem::equivalent(part, source_.file_path(i), ignored))
-        throw UsageError(part + ": is the input; the output needs a name of its own");
+    for (int i = 0; i < source_.files(); ++i) check_not_input(part, source_.file_path(i));
   }
 }
 
@@ -189,15 +183,14 @@ gguf::Work Quantization::work() const {
 
 void Quantization::run() {
   gguf::Journal journal(options_.to + ".journal", work(), {&file_}, options_.journal);
-  std::uint64_t done = journal.resumed_bytes(), unreleased = 0;
+  std::uint64_t done = journal.resumed_bytes();
   Encoder encoder;
-  encoder.threads = options_.threads > 0 ? options_.threads : omp_get_max_threads();
+  encoder.threads = options_.threads;
   encoder.importance = options_.plan.importance;
   encoder.check_source = [&] { source_.check_io(); };
+  encoder.release_source = [&] { source_.release(); };
   encoder.wrote = [&](std::uint64_t bytes) {
     done += bytes;
-    unreleased += bytes;
-    if (unreleased > bytes_between_releases) source_.release(), unreleased = 0;
     if (options_.progress) options_.progress(done, file_.data_bytes());
   };
   journal.run([&] {

@@ -1,6 +1,7 @@
 #include "base/cpu.h"
 
 #include "base/control_group.h"
+#include "base/nodes.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -77,9 +78,7 @@ static int number_in(const std::string& path) {
 }
 
 int physical_cores() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0) return 1;
+  const cpu_set_t allowed = allowed_cpus();
   std::set<std::pair<int, int>> cores;  // (package, core)
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &allowed)) continue;

@@ -36,6 +36,12 @@ void check_target(const std::string& path) {
     throw UsageError(path + ": exists and is no regular file");
 }
 
+void check_not_input(const std::string& path, const std::string& input) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(path, input, ignored))
+    throw UsageError(path + ": is the input; the output needs a name of its own");
+}
+
 void check_room(const std::string& path, std::uint64_t room) {
   struct statvfs st = {};
   if (statvfs(folder_of(path).c_str(), &st) != 0) fail(path, "folder cannot be examined", errno);

@@ -12,6 +12,8 @@ namespace coterie {
 
 // The finished file takes the place of whatever has its name: throws UsageError where that is a device, pipe or folder.
 void check_target(const std::string& path);
+// Throws UsageError where both are the same file.
+void check_not_input(const std::string& path, const std::string& input);
 
 // Throws DiskFullError where the folder of path has no room for that many more bytes.
 void check_room(const std::string& path, std::uint64_t room);

@@ -6,6 +6,7 @@
 #include "cli/files.h"
 #include "cli/fit.h"
 #include "cli/terminal.h"
+#include "cli/writing_args.h"
 #include "quantize/recipe.h"
 
 #include <nlohmann/json.hpp>
@@ -37,11 +38,7 @@ void print_table(const convert::Conversion& conversion) {
                   t.format->name, static_cast<unsigned long long>(t.bytes()));
       weights += t.shape[0] * t.rows();
     }
-    for (const std::string& path : file.writer->paths()) std::printf("%s\n", printable(path).c_str());
-    const std::uint64_t bytes = file.writer->file_bytes();
-    std::printf("  %d tensors, %llu bytes (%s), %.3f bits per weight\n", file.writer->tensor_count(),
-                static_cast<unsigned long long>(bytes), human_bytes(bytes).c_str(),
-                static_cast<double>(file.writer->data_bytes()) * 8 / static_cast<double>(weights));
+    print_sizes(*file.writer, weights);
   }
 }
 
@@ -62,11 +59,10 @@ void print_json(const convert::Conversion& conversion) {
 }
 
 struct Wanted {
-  std::string from, to, type, mtp, sync_every;
-  std::optional<std::string> split, imatrix, recipe;
+  std::string from, to, type, mtp;
+  std::optional<std::string> imatrix, recipe;
   FitArgs fit;
-  bool dry_run, json, restart;
-  int threads;
+  WritingArgs writing;
 };
 
 Wanted parse(Args& args) {
@@ -81,12 +77,7 @@ Wanted parse(Args& args) {
   w.imatrix = args.maybe("--imatrix FILE", "importance matrix: which weights matter");
   w.mtp = args.choice("--mtp WHERE", {"separate", "inline", "none"},
                       "multi-token-prediction layers: to OUT.mtp.gguf, to the same file, or nowhere");
-  w.split = args.maybe("--split SIZE", "most bytes per file, as in 48G: OUT-00001-of-00009.gguf and so on");
-  w.dry_run = args.flag("--dry-run", "print every tensor's type and size, write nothing");
-  w.json = args.flag("--json", "print the dry run as one JSON object");
-  w.restart = args.flag("--restart", "begin anew, whatever a stopped run has left");
-  w.sync_every = args.option("--sync-every SIZE", "256MiB", "most data that a crash may cost");
-  w.threads = static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "0: one per CPU"));
+  w.writing = writing_args(args);
   args.finish();
   return w;
 }
@@ -123,8 +114,8 @@ int convert_folder(Args& args) {
   options.from = w.from;
   options.to = w.to;
   options.mtp = find_mtp(w.mtp);
-  options.threads = w.threads;
-  if (w.split) options.split_bytes = std::max<std::uint64_t>(1, parse_size("--split", *w.split));
+  options.threads = w.writing.threads;
+  options.split_bytes = split_bytes(w.writing);
   std::optional<quantize::ImportanceMatrix> importance;
   if (w.imatrix) options.importance = &importance.emplace(*w.imatrix);
   std::optional<quantize::Recipe> recipe;
@@ -132,26 +123,22 @@ int convert_folder(Args& args) {
   options.types = find_types(w, recipe);
   if (w.fit.wanted()) {
     if (w.recipe) throw UsageError("convert: --fit chooses every type, expected no --recipe beside it");
-    recipe = fit_recipe(convert::Conversion(options), {weight_bytes(w.from), options.importance, w.threads},
-                        w.fit);
+    recipe = fit_recipe(convert::Conversion(options),
+                        {weight_bytes(w.from), options.importance, w.writing.threads}, w.fit);
     options.types = find_types(w, recipe);
   }
-  options.journal.restart = w.restart;
-  options.journal.batch_bytes = parse_size("--sync-every", w.sync_every);
 
   const Interrupt interrupt;
   Progress progress, verifying;
   options.progress = interruptible(progress, "converting", "interrupted");
-  options.journal.verifying =
-      interruptible(verifying, "checking what is there",
-                    "interrupted; what is done is kept, the same command goes on from there");
+  options.journal = journal_options(w.writing, verifying);
   convert::Conversion conversion(options);
   for (const std::string& line : conversion.notes())
     std::fprintf(stderr, "warning: %s\n", printable(line).c_str());
-  if (!w.dry_run)
+  if (!w.writing.dry_run)
     run(conversion);
   else
-    (w.json ? print_json : print_table)(conversion);
+    (w.writing.json ? print_json : print_table)(conversion);
   return 0;
 }
 

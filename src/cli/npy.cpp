@@ -27,9 +27,7 @@ static std::uint64_t bytes_of(const std::vector<std::int64_t>& shape) {
 
 // The finished file takes the place of what has its name, which must not be the model.
 static const std::string& not_the_input(const std::string& path, const std::string& input) {
-  std::error_code ignored;
-  if (std::filesystem::equivalent(path, input, ignored))
-    throw UsageError(path + ": is the input; the output needs a name of its own");
+  check_not_input(path, input);
   return path;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/files.h"
 #include "cli/fit.h"
 #include "cli/terminal.h"
+#include "cli/writing_args.h"
 
 #include <nlohmann/json.hpp>
 
@@ -20,12 +21,12 @@ namespace coterie::cli {
 namespace {
 
 struct Wanted {
-  std::string from, to, sync_every;
-  std::optional<std::string> type, recipe, imatrix, split, report;
+  std::string from, to;
+  std::optional<std::string> type, recipe, imatrix, report;
   Evaluation evaluation;  // with a report
   FitArgs fit;
-  bool pure, allow_requantize, dry_run, json, restart;
-  int threads;
+  bool pure, allow_requantize;
+  WritingArgs writing;
 };
 
 void check(const Wanted& w) {
@@ -35,7 +36,7 @@ void check(const Wanted& w) {
     throw UsageError("quantize: --fit chooses every type, expected no --type, --recipe or --pure beside it");
   if (w.report.has_value() != w.evaluation.text.has_value() || (w.evaluation.problems && !w.report))
     throw UsageError("quantize: --report PAGE.md, --report-text FILE: found one of them, expected both");
-  if (w.report && w.dry_run)
+  if (w.report && w.writing.dry_run)
     throw UsageError("quantize: --report: found --dry-run beside it, which writes no file");
   if (w.report) check_report_name("quantize", *w.report);
 }
@@ -51,21 +52,16 @@ Wanted parse(Args& args) {
   w.imatrix = args.maybe("--imatrix FILE", "importance matrix: which weights matter");
   w.pure = args.flag("--pure", "the type itself, on every matrix");
   w.allow_requantize = args.flag("--allow-requantize", "start from types that have lost precision already");
-  w.split = args.maybe("--split SIZE", "most bytes per file, as in 48G: OUT-00001-of-00009.gguf and so on");
-  w.dry_run = args.flag("--dry-run", "print every tensor's type and size, write nothing");
-  w.json = args.flag("--json", "print the dry run as one JSON object");
   w.report = args.maybe("--report PAGE.md",
                         "when done: a page about what was lost against IN, and PAGE.json beside it");
   w.evaluation.text = args.maybe("--report-text FILE", "what both files read for the report");
   w.evaluation.problems =
       args.maybe("--report-problems FILE", "problems for the report: see eval --problems");
-  w.restart = args.flag("--restart", "begin anew, whatever a stopped run has left");
-  w.sync_every = args.option("--sync-every SIZE", "256MiB", "most data that a crash may cost");
-  w.threads = static_cast<int>(args.integer("--threads N", 0, {0, 1024}, "0: one per CPU"));
+  w.writing = writing_args(args);
   args.finish();
   check(w);
   w.evaluation.special = true;
-  w.evaluation.engine.threads = w.threads;
+  w.evaluation.engine.threads = w.writing.threads;
   return w;
 }
 
@@ -89,12 +85,7 @@ void print_table(const quantize::Quantization& q) {
                 static_cast<unsigned long long>(q.file().tensor_bytes(i)));
     weights += t.source->elements();
   }
-  for (const std::string& path : q.file().paths()) std::printf("%s\n", printable(path).c_str());
-  const std::uint64_t bytes = q.file().file_bytes();
-  std::printf("  %d tensors, %llu bytes (%s), %.3f bits per weight\n", q.file().tensor_count(),
-              static_cast<unsigned long long>(bytes), human_bytes(bytes).c_str(),
-              static_cast<double>(q.file().data_bytes()) * 8 /
-                  static_cast<double>(std::max<std::int64_t>(1, weights)));
+  print_sizes(q.file(), weights);
 }
 
 void print_json(const quantize::Quantization& q) {
@@ -118,7 +109,7 @@ quantize::Recipe fit(const Wanted& w, quantize::PlanOptions options) {
   gguf::Reader file(w.from);
   options.wish.type = quantize::find_type("Q4_0", false);
   quantize::make_plan(file, options);
-  return fit_recipe({file, w.to, options.importance, w.threads}, w.fit);
+  return fit_recipe({file, w.to, options.importance, w.writing.threads}, w.fit);
 }
 
 int report(const Wanted& w, const std::string& model) {
@@ -144,22 +135,18 @@ int quantize_file(Args& args) {
   if (w.imatrix) options.plan.importance = &importance.emplace(*w.imatrix);
   if (w.fit.wanted()) options.plan.wish.recipe = &recipe.emplace(fit(w, options.plan));
   options.facts = facts(w, options.plan.wish.recipe);
-  if (w.split) options.split_bytes = std::max<std::uint64_t>(1, parse_size("--split", *w.split));
-  options.threads = w.threads;
-  options.journal.restart = w.restart;
-  options.journal.batch_bytes = parse_size("--sync-every", w.sync_every);
+  options.split_bytes = split_bytes(w.writing);
+  options.threads = w.writing.threads;
 
   const Interrupt interrupt;
   Progress progress, verifying;
   options.progress = interruptible(progress, "quantizing", "interrupted");
-  options.journal.verifying =
-      interruptible(verifying, "checking what is there",
-                    "interrupted; what is done is kept, the same command goes on from there");
+  options.journal = journal_options(w.writing, verifying);
   quantize::Quantization quantization(options);
   for (const std::string& line : quantization.plan().warnings)
     std::fprintf(stderr, "warning: %s\n", printable(line).c_str());
-  if (w.dry_run) {
-    (w.json ? print_json : print_table)(quantization);
+  if (w.writing.dry_run) {
+    (w.writing.json ? print_json : print_table)(quantization);
     return 0;
   }
   quantization.run();

@@ -120,3 +120,24 @@ class Work:
                     self.case.assertEqual("the same command goes on" in result.err, kept, f"call {call}: {result.err}")
                 self.check_unfinished(folder)
                 self.finish(folder)
+
+
+class Stops:
+    """What every such command has to stand, for a support.Case that says which (`command`) and how to draw moments (`seed`).
+    Slow: many runs."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.work = Work(cls("test_50_random_kills"), cls.command)
+
+    def test_50_random_kills(self):
+        self.work.kill_at_random(50, self.seed)
+
+    def test_kills_in_the_middle_of_a_call(self):
+        self.work.kill_at_calls(20)
+
+    def test_a_full_disk(self):
+        self.work.fail_at_calls("enospc", 5, "No space left on device", 20)
+
+    def test_a_failing_disk(self):
+        self.work.fail_at_calls("eio", 1, "Input/output error", 20)

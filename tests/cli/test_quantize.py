@@ -271,24 +271,9 @@ def command(out):
     return ["quantize", TINY, out, "--type", "Q8_0", "--split", "600K", "--sync-every", "50K", "--threads", "1"]
 
 
-class Faults(support.Case):
-    """Slow: many runs."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.work = resume.Work(cls("test_50_random_kills"), command)
-
-    def test_50_random_kills(self):
-        self.work.kill_at_random(50, seed=5)
-
-    def test_kills_in_the_middle_of_a_call(self):
-        self.work.kill_at_calls(20)
-
-    def test_a_full_disk(self):
-        self.work.fail_at_calls("enospc", 5, "No space left on device", 20)
-
-    def test_a_failing_disk(self):
-        self.work.fail_at_calls("eio", 1, "Input/output error", 20)
+class Faults(resume.Stops, support.Case):
+    command = staticmethod(command)
+    seed = 5
 
 
 if __name__ == "__main__":
