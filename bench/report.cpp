@@ -71,11 +71,8 @@ std::string label(const Measurement& m) {
 
 }  // namespace
 
-double share_of_limit(const BenchHeader& h, const Measurement& m) {
-  if (m.busy > 0) return 0;
-  if (!m.limits.empty()) return m.share_of_limit(bytes_per_token(m) + operations_per_token(m));
-  if (m.role == Role::prompt) return h.byte_peak > 0 ? operations_per_second(m) / h.byte_peak : 0;
-  return h.bandwidth > 0 ? bytes_per_second(m) / h.bandwidth : 0;
+double share_of_limit(const Measurement& m) {
+  return m.busy > 0 ? 0 : m.share_of_limit(bytes_per_token(m) + operations_per_token(m));
 }
 
 std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests) {
@@ -102,7 +99,7 @@ std::string table_of(const BenchHeader& h, const std::vector<Measurement>& tests
                 static_cast<long long>(m.tokens), m.median(), m.lowest(), m.highest());
     if (bytes > 0) out += text("   %.2f GB/s", bytes / 1e9);
     if (operations > 0) out += text("   %.0f GOPS", operations / 1e9);
-    if (const double share = share_of_limit(h, m); share > 0) out += text("   %.1f %%", 100 * share);
+    if (const double share = share_of_limit(m); share > 0) out += text("   %.1f %%", 100 * share);
     if (const Measurement* quiet = quiet_one(tests, m))
       out += text("   keeps %.0f %% beside %d busy", 100 * m.kept_of(*quiet), m.busy);
     for (std::size_t i = 0; i < h.rivals.size(); ++i)
@@ -124,7 +121,7 @@ std::string csv_of(const BenchHeader& h, const std::vector<Measurement>& tests) 
     out += text(",%.6g,%.6g,%s,%lld,%lld,%.6g,%.6g,%.6g", h.bandwidth, h.byte_peak, name_of(m),
                 static_cast<long long>(m.depth), static_cast<long long>(m.tokens), m.median(), m.lowest(),
                 m.highest());
-    out += text(",%.6g,%.6g,%.6g", bytes_per_second(m), operations_per_second(m), share_of_limit(h, m));
+    out += text(",%.6g,%.6g,%.6g", bytes_per_second(m), operations_per_second(m), share_of_limit(m));
     for (std::size_t i = 0; i < h.rivals.size(); ++i) out += text(",%.6g", m.median_of(i));
     out += "\n";
   }
@@ -157,7 +154,7 @@ nlohmann::ordered_json json_of(const BenchHeader& h, const std::vector<Measureme
                             {"highest", m.highest()},
                             {"bytes_per_s", bytes_per_second(m)},
                             {"ops_per_s", operations_per_second(m)},
-                            {"share_of_limit", share_of_limit(h, m)},
+                            {"share_of_limit", share_of_limit(m)},
                             {"limits", m.limits}});
     if (const Measurement* quiet = quiet_one(tests, m)) out["tests"].back()["keeps"] = m.kept_of(*quiet);
     for (std::size_t i = 0; i < h.rivals.size(); ++i)
@@ -179,11 +176,12 @@ std::string svg_of(const BenchHeader& h, const std::vector<Measurement>& tests) 
   out += "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
   out += "<text x=\"12\" y=\"22\" font-weight=\"bold\">" + escaped(h.model) +
          "</text>\n<text x=\"12\" y=\"42\">" + escaped(h.cpu) +
-         text(", %d thread(s), %s: share of %.1f GB/s (decode), %.0f GOPS (prompt)</text>\n", h.threads,
-              h.isa.c_str(), h.bandwidth / 1e9, h.byte_peak / 1e9);
+         text(", %d thread(s), %s: share of ", h.threads, h.isa.c_str()) +
+         limit_text(tests, Role::decode, h.bandwidth, "%.1f") + " GB/s (decode), " +
+         limit_text(tests, Role::prompt, h.byte_peak, "%.0f") + " GOPS (prompt)</text>\n";
   int y = top;
   for (const Measurement& m : tests) {
-    const double share = share_of_limit(h, m);
+    const double share = share_of_limit(m);
     const int bar = static_cast<int>(width * std::min(share, 1.0));
     out += text("<text x=\"12\" y=\"%d\">%s</text>", y + 14, label(m).c_str());
     out += text("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"16\" fill=\"#eee\"/>", left, y, width);

@@ -23,7 +23,7 @@ struct BenchHeader {
 };
 
 // Decode steps of one token are a share of the bandwidth, prompts of the byte peak; 0: neither.
-double share_of_limit(const BenchHeader& header, const Measurement& m);
+double share_of_limit(const Measurement& m);
 
 std::string table_of(const BenchHeader& header, const std::vector<Measurement>& tests);
 std::string csv_of(const BenchHeader& header, const std::vector<Measurement>& tests);

@@ -179,10 +179,11 @@ int run_bench(Args& args) {
   if (a.shape.given()) scratch.emplace(a.shape);
   const std::string path = scratch ? scratch->path() : a.model ? *a.model : shipped_model();
 
-  const int threads = a.engine.threads > 0 ? a.engine.threads : describe_machine().physical_cores;
+  const Machine machine = describe_machine();
+  const int threads = a.engine.threads > 0 ? a.engine.threads : machine.physical_cores;
   bench::BenchHeader header{.program = version_line(),
                             .command = command_line(),
-                            .cpu = describe_machine().cpu,
+                            .cpu = machine.cpu,
                             .isa = {},
                             .model = a.shape.given() ? a.shape.name() : path,
                             .threads = threads,

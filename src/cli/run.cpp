@@ -110,7 +110,7 @@ int run(Args& args) {
   Session session(engine);
   Profile profile;
   if (a.profile || a.profile_svg) session.record_profile(&profile);
-  const double loaded = seconds_since_start();
+  const double loaded = a.profile ? seconds_since_start() : 0;
   ReplyPrinter printer;
   GenerateEvents events{.on_text = {}, .cancelled = Interrupt::requested};
   if (!a.json) events.on_text = [&](auto kind, const std::string& text) { printer.print(kind, text); };

@@ -13,12 +13,14 @@ namespace coterie::bench {
 namespace {
 
 Measurement measurement(Role role, std::int64_t tokens, std::vector<double> seconds) {
+  const std::vector<double> limits(seconds.size(), role == Role::prompt ? 100000 : 20000);
   return {.role = role,
           .depth = 0,
           .tokens = tokens,
           .steps = role == Role::prompt ? 1 : 10,
           .cost = {.bytes = 1000, .weights = 500},
-          .seconds = std::move(seconds)};
+          .seconds = std::move(seconds),
+          .limits = limits};
 }
 
 BenchHeader header() {
@@ -43,12 +45,11 @@ TEST_CASE("rates, their median and spread, and the share of the limit that binds
   CHECK(decode.median() == 5);
   CHECK(decode.lowest() == 2.5);
   CHECK(decode.highest() == 10);
-  CHECK(share_of_limit(header(), decode) == doctest::Approx(5 * 1000 / 20000.0));
+  CHECK(share_of_limit(decode) == doctest::Approx(5 * 1000 / 20000.0));
   const Measurement prompt = measurement(Role::prompt, 64, {2.0, 2.0});
   CHECK(prompt.median() == 32);
-  CHECK(share_of_limit(header(), prompt) == doctest::Approx(32 * 2 * 500 / 100000.0));
-  CHECK(share_of_limit(header(), measurement(Role::decode, 4, {1.0})) ==
-        0);  // several tokens share their reads
+  CHECK(share_of_limit(prompt) == doctest::Approx(32 * 2 * 500 / 100000.0));
+  CHECK(share_of_limit(measurement(Role::decode, 4, {1.0})) == 0);  // several tokens share their reads
 }
 
 TEST_CASE("another program is compared turn by turn") {
