@@ -3,6 +3,8 @@
 #include "device/cpu/attention.h"
 #include "models/rope.h"
 
+#include <algorithm>
+
 namespace coterie {
 
 GroupedAttentionState::GroupedAttentionState(Cpu& cpu, const AttentionConfig& c, const StateOptions& o)
@@ -16,7 +18,8 @@ GroupedAttentionState::GroupedAttentionState(Cpu& cpu, const AttentionConfig& c,
     values.emplace_back(o.cache, o.positions, c.n_kv_heads * c.v_dim, c.v_dim);
   }
   cpu.reserve_scratch(attention_block * (c.head_dim + c.v_dim) +
-                      attention_scratch(o.max_tokens, c.n_heads / c.n_kv_heads, c.v_dim));
+                      attention_scratch(std::max<std::int64_t>(attention_batch, c.n_heads / c.n_kv_heads),
+                                        c.head_dim, c.v_dim));
 }
 
 std::vector<CacheRows*> GroupedAttentionState::caches() {
@@ -77,24 +80,30 @@ void GroupedAttention::finish_heads(Cpu& cpu, GroupedAttentionState& s, const St
 void GroupedAttention::attend_heads(Cpu& cpu, GroupedAttentionState& s, const Step& step) const {
   const AttentionConfig& c = config;
   const std::int64_t shared_by = c.n_heads / c.n_kv_heads;
-  cpu.team().run(static_cast<int>(c.n_kv_heads), [&](int kv_head, int worker) {
+  const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
+  // Tokens whose queries fill a batch.
+  const std::int64_t at_once = std::max<std::int64_t>(1, attention_batch / shared_by);
+  cpu.team().run(static_cast<int>(c.n_kv_heads * blocks_of(n_tokens, at_once)), [&](int task, int worker) {
+    const std::int64_t kv_head = task % c.n_kv_heads;
+    const std::int64_t token = task / c.n_kv_heads * at_once;
+    const std::int64_t some = std::min(at_once, n_tokens - token);
     const std::int64_t head = kv_head * shared_by;
     float* keys = cpu.scratch(worker);
     float* values = keys + attention_block * c.head_dim;
-    const AttentionGroup group{.first_position = step.position,
-                               .n_tokens = static_cast<int>(step.tokens.size()),
+    const AttentionGroup group{.first_position = step.position + token,
+                               .n_tokens = static_cast<int>(some),
                                .n_heads = static_cast<int>(shared_by),
                                .key_width = c.head_dim,
                                .value_width = c.v_dim,
                                .scale = 1.0F / __builtin_sqrtf(static_cast<float>(c.head_dim)),
-                               .q = s.q.data() + head * c.head_dim,
+                               .q = s.q.data() + (token * c.n_heads + head) * c.head_dim,
                                .q_token_stride = c.n_heads * c.head_dim,
                                .q_head_stride = c.head_dim,
-                               .out = s.out.floats() + head * c.v_dim,
+                               .out = s.out.floats() + (token * c.n_heads + head) * c.v_dim,
                                .out_token_stride = c.n_heads * c.v_dim,
                                .out_head_stride = c.v_dim};
     attend(
-        cpu, group,
+        cpu, group, {0, step.position + token + some},
         [&](std::int64_t first, int n) -> KeyValues {
           const auto at = static_cast<std::size_t>(layer);
           const CacheRows::View k =

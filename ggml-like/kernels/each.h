@@ -17,4 +17,12 @@ COTERIE_INLINE void each(F f) {
   (std::make_integer_sequence<int, n>{});
 }
 
+// f(n) for n in 1 .. most, n a constant.
+template <int most, class F>
+COTERIE_INLINE void with_constant(int n, F f) {
+  each<most>([&](auto i) __attribute__((always_inline)) {
+    if (n == i + 1) f(std::integral_constant<int, i + 1>{});
+  });
+}
+
 }  // namespace coterie

@@ -3,6 +3,7 @@
 #include "kernels/x86/burst_avx2.h"
 #include "kernels/x86/iq_quants.h"
 #include "kernels/x86/k_quants.h"
+#include "kernels/x86/mix.h"
 #include "kernels/x86/panel_avx2.h"
 #include "kernels/x86/quantize.h"
 #include "kernels/x86/small_blocks.h"

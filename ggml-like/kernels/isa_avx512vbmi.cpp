@@ -4,6 +4,7 @@
 #include "kernels/x86/codebooks_vbmi.h"
 #include "kernels/x86/iq_quants.h"
 #include "kernels/x86/k_quants.h"
+#include "kernels/x86/mix_avx512vnni.h"
 #include "kernels/x86/panel_formats.h"
 #include "kernels/x86/quantize.h"
 #include "kernels/x86/small_blocks.h"

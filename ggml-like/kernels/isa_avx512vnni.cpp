@@ -3,6 +3,7 @@
 #include "kernels/x86/burst_avx512vnni.h"
 #include "kernels/x86/codebooks_vnni.h"
 #include "kernels/x86/k_quants.h"
+#include "kernels/x86/mix_avx512vnni.h"
 #include "kernels/x86/panel_formats.h"
 #include "kernels/x86/quantize.h"
 #include "kernels/x86/small_blocks.h"

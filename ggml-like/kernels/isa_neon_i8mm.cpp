@@ -1,4 +1,5 @@
 // The one file built with the flags of neon_i8mm; its only export is this table.
+#include "kernels/arm/mix.h"
 #include "kernels/arm/neon_i8mm.h"
 #include "kernels/arm/rows.h"
 #include "kernels/make_kernels.h"

@@ -34,6 +34,28 @@ struct RowsArgs {
   const std::byte* input(int t) const { return x + (token_of == nullptr ? t : token_of[t]) * x_bytes; }
 };
 
+// What a query carries from one block of positions to the next (kernels/vector_ops.h, softmax).
+struct SoftmaxState {
+  float max = -__builtin_inff();
+  float sum = 0;
+};
+
+// y[t][c] = y[t][c] * keep[t] + sum over positions p of weights[t][p] * v[p][c], v in Q8_0, c < n.
+// For each token and block of 32 columns the 64 products weight * scale become bytes as activations do
+// (formats/activation.h), so that the sum over positions is exact: y = fma(scale of those, float(isum), y * keep).
+constexpr int mix_positions = 64;
+struct MixArgs {
+  const std::byte* v;    // rows of blocks whose scales are not negative
+  std::int64_t v_bytes;  // from one position to the next
+  int n_positions;       // at most mix_positions
+  const float* weights;  // [n_tokens, mix_positions]: not negative, 0 from n_positions on
+  const float* keep;     // [n_tokens]
+  int n_tokens;
+  std::int64_t n;  // columns, a multiple of 32
+  float* y;
+  std::int64_t y_stride;  // in floats, from one token to the next
+};
+
 struct Kernels {
   const char* isa;                                                          // as in COTERIE_ISA
   bool (*runnable)();                                                       // this CPU can execute it
@@ -56,7 +78,16 @@ struct Kernels {
   void (*sigmoid)(std::int64_t n, float* y);
   void (*half_to_float)(const std::uint16_t* x, std::int64_t n, float* y);
   void (*q8_0_to_float)(const std::byte* blocks, std::int64_t n, float* y);
+  void (*q4_0_to_q8_0)(const std::byte* blocks, std::int64_t n,
+                       std::byte* out);  // the same values; no scale negative
   void (*float_to_half)(const float* x, std::int64_t n, std::uint16_t* y);
+  // One query's scores of n more positions become weights x = exp(scale * x - r.max); returns by how much the earlier
+  // ones' values shrink.
+  float (*softmax)(float* x, std::int64_t n, float scale, SoftmaxState& r);
+  // y[c][r] = x[r][c] for r < n_rows, c < n_cols; strides in floats.
+  void (*transpose)(const float* x, std::int64_t x_stride, int n_rows, int n_cols, float* y,
+                    std::int64_t y_stride);
+  void (*mix)(const MixArgs& a);
   // y[t][c] = sum over d ascending of x[t][d] * w[d][c], one fma chain per element: products across block
   // rows.
   void (*outer)(const float* x, std::int64_t x_stride, int n_tokens, const float* w, std::int64_t w_stride,

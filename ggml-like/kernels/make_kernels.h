@@ -6,6 +6,7 @@
 #include "kernels/burst.h"
 #include "kernels/float_rows.h"
 #include "kernels/isa.h"
+#include "kernels/mix.h"
 #include "kernels/quantize.h"
 #include "kernels/rows.h"
 #include "kernels/vector_ops.h"
@@ -35,7 +36,11 @@ consteval Kernels make_kernels(bool (*runnable)(), const Encoders& encoders, For
       .sigmoid = V::sigmoid_all,
       .half_to_float = V::half_to_float,
       .q8_0_to_float = V::q8_0_to_float,
+      .q4_0_to_q8_0 = V::q4_0_to_q8_0,
       .float_to_half = V::float_to_half,
+      .softmax = V::softmax,
+      .transpose = V::transpose,
+      .mix = Mix<Isa>::run,
       .outer = V::outer,
       .burst_bytes = BurstBytes<Isa>::run,
       .burst_floats = burst_floats<Isa>,

@@ -4,7 +4,10 @@
 #pragma once
 
 #include "base/simd.h"
+#include "formats/q4_0.h"
 #include "formats/q8_0.h"
+#include "kernels/each.h"
+#include "kernels/kernels.h"
 
 namespace coterie {
 
@@ -101,27 +104,68 @@ struct VectorOps {
     for (std::int64_t i = 0; i < n; i += Q8_0::block_size, ++b, y += Q8_0::block_size) Q8_0::decode(*b, y);
   }
 
+  // The same values; a negative scale, which Q4_0 has, changes sides.
+  static void q4_0_to_q8_0(const std::byte* blocks, std::int64_t n, std::byte* out) {
+    const auto* b = reinterpret_cast<const Q4_0::Block*>(blocks);
+    auto* to = reinterpret_cast<Q8_0::Block*>(out);
+    for (std::int64_t i = 0; i < n; i += Q8_0::block_size, ++b, ++to) {
+      const int sign = (b->scale.bits & 0x8000) != 0 ? -1 : 1;
+      to->scale.bits = b->scale.bits & 0x7fff;
+      for (int j = 0; j < 16; ++j) {
+        to->q[j] = static_cast<std::int8_t>(((b->nibbles[j] & 15) - 8) * sign);
+        to->q[j + 16] = static_cast<std::int8_t>(((b->nibbles[j] >> 4) - 8) * sign);
+      }
+    }
+  }
+
   static void float_to_half(const float* x, std::int64_t n, std::uint16_t* y) {
     std::int64_t i = 0;
     for (; i + width <= n; i += width) Isa::store_half(Batch::load_unaligned(x + i), y + i);
     for (; i < n; ++i) y[i] = coterie::float_to_half(x[i]);
   }
 
+  static float softmax(float* x, std::int64_t n, float factor, SoftmaxState& r) {
+    scale(factor, n, x);
+    const float block_max = max(x, n);
+    const float top = r.max > block_max ? r.max : block_max;
+    exp_minus(top, n, x);
+    float shrink = r.max;
+    exp_minus(top, 1, &shrink);
+    r = {top, r.sum * shrink + sum(x, n)};
+    return shrink;
+  }
+
+  static void transpose(const float* x, std::int64_t x_stride, int n_rows, int n_cols, float* y,
+                        std::int64_t y_stride) {
+    const int whole_rows = n_rows / width * width;
+    const int whole_cols = n_cols / width * width;
+    for (int r = 0; r < whole_rows; r += width)
+      for (int c = 0; c < whole_cols; c += width)
+        turn_square(x + r * x_stride + c, x_stride, y + c * y_stride + r, y_stride);
+    for (int r = 0; r < n_rows; ++r)
+      for (int c = r < whole_rows ? whole_cols : 0; c < n_cols; ++c)
+        y[c * y_stride + r] = x[r * x_stride + c];
+  }
+
   // Tiles of tokens and columns, d ascending: every element is its own fma chain, so tiling cannot change a bit.
   static void outer(const float* x, std::int64_t x_stride, int n_tokens, const float* w,
                     std::int64_t w_stride, int n_inner, int n_cols, float* y, std::int64_t y_stride) {
     const Outer o{x, x_stride, w, w_stride, n_inner, y, y_stride};
-    constexpr int columns = width >= 16 ? 4 : 2;  // as many sums as the registers hold
+    // As many sums as the registers hold; two columns of w, whose 2 * width floats a row stay in the first-level cache.
+    constexpr int tokens = width >= 16 ? 8 : 4;
     int c = 0;
-    for (; c + columns * width <= n_cols; c += columns * width) {
+    for (; c + 2 * width <= n_cols; c += 2 * width) {
       int t = 0;
-      for (; t + 4 <= n_tokens; t += 4) o.template tile<4, columns>(t, c);
-      for (; t < n_tokens; ++t) o.template tile<1, columns>(t, c);
+      for (; t + tokens <= n_tokens; t += tokens) o.template tile<tokens, 2>(t, c);
+      for (; t < n_tokens; ++t) o.template tile<1, 2>(t, c);
+    }
+    for (; c + width <= n_cols; c += width) {
+      int t = 0;
+      for (; t + tokens <= n_tokens; t += tokens) o.template tile<tokens, 1>(t, c);
+      for (; t < n_tokens; ++t) o.template tile<1, 1>(t, c);
     }
     for (int t = 0; t < n_tokens; ++t) {
-      int rest = c;
-      for (; rest + width <= n_cols; rest += width) o.template tile<1, 1>(t, rest);
-      for (; rest < n_cols; ++rest) {
+      for (int rest = c; rest < n_cols; ++rest) {
         float acc = 0.0F;
         for (int d = 0; d < n_inner; ++d) acc = Isa::fma(x[t * x_stride + d], w[d * w_stride + rest], acc);
         y[t * y_stride + rest] = acc;
@@ -148,7 +192,7 @@ struct VectorOps {
 
   template <class Op>
   COTERIE_INLINE static Lane32 join(Lane32 a, const Lane32& b, Op op) {
-    Lane32::each([&](auto i) { a.v[i] = op(a.v[i], b.v[i]); });
+    Lane32::each([&](auto i) __attribute__((always_inline)) { a.v[i] = op(a.v[i], b.v[i]); });
     return a;
   }
 
@@ -168,6 +212,32 @@ struct VectorOps {
     for (std::int64_t j = i; j < n; ++j) y[j] = last[2][j - i];
   }
 
+  // width x width floats: blocks of half the size change places across the diagonal, then of a quarter ...
+  COTERIE_INLINE static void turn_square(const float* x, std::int64_t x_stride, float* y,
+                                         std::int64_t y_stride) {
+    Register v[width];
+    each<width>([&](auto i)
+                    __attribute__((always_inline)) { v[i] = Batch::load_unaligned(x + i * x_stride); });
+    exchange<width / 2>(v);
+    each<width>([&](auto i)
+                    __attribute__((always_inline)) { Batch(v[i]).store_unaligned(y + i * y_stride); });
+  }
+  using Register = typename Batch::register_type;
+  template <int half>
+  COTERIE_INLINE static void exchange(Register (&v)[width]) {
+    each<width / 2>([&](auto k) __attribute__((always_inline)) {
+      constexpr int i = k / half * 2 * half + k % half;
+      const Register a = v[i];
+      const Register b = v[i + half];
+      [&]<int... j>(std::integer_sequence<int, j...>) __attribute__((always_inline)) {
+        v[i] = __builtin_shufflevector(a, b, ((j & half) != 0 ? width + j - half : j)...);
+        v[i + half] = __builtin_shufflevector(a, b, ((j & half) != 0 ? width + j : j + half)...);
+      }
+      (std::make_integer_sequence<int, width>{});
+    });
+    if constexpr (half > 1) exchange<half / 2>(v);
+  }
+
   struct Outer {
     const float* x;
     std::int64_t x_stride;
@@ -179,22 +249,25 @@ struct VectorOps {
 
     template <int tokens, int columns>
     COTERIE_INLINE void tile(int first, int column) const {
-      Batch acc[tokens][columns];
-      for (int t = 0; t < tokens; ++t)
-        for (int i = 0; i < columns; ++i) acc[t][i] = Batch(0.0F);
+      constexpr int sums = tokens * columns;  // sum i: token i / columns, registers i % columns
+      Batch acc[sums];
+      each<sums>([&](auto i) __attribute__((always_inline)) { acc[i] = Batch(0.0F); });
       const float* row = w + column;
       const float* from = x + first * x_stride;
-      for (int d = 0; d < n_inner; ++d, row += w_stride) {
+      for (int d = 0; d < n_inner; ++d, row += w_stride, ++from) {
         Batch v[columns];
-        for (int i = 0; i < columns; ++i) v[i] = Batch::load_unaligned(row + i * width);
-        for (int t = 0; t < tokens; ++t) {
-          const Batch factor(from[t * x_stride + d]);
-          for (int i = 0; i < columns; ++i) acc[t][i] = Isa::fma(factor, v[i], acc[t][i]);
-        }
+        each<columns>([&](auto i)
+                          __attribute__((always_inline)) { v[i] = Batch::load_unaligned(row + i * width); });
+        each<tokens>([&](auto t) __attribute__((always_inline)) {
+          const Batch factor(from[t * x_stride]);
+          each<columns>([&](auto i) __attribute__((always_inline)) {
+            acc[t * columns + i] = Isa::fma(factor, v[i], acc[t * columns + i]);
+          });
+        });
       }
-      for (int t = 0; t < tokens; ++t)
-        for (int i = 0; i < columns; ++i)
-          acc[t][i].store_unaligned(y + (first + t) * y_stride + column + i * width);
+      each<sums>([&](auto i) __attribute__((always_inline)) {
+        acc[i].store_unaligned(y + (first + i / columns) * y_stride + column + i % columns * width);
+      });
     }
   };
 };

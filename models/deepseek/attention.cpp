@@ -1,6 +1,7 @@
 #include "models/deepseek/attention.h"
 
 #include "device/cpu/attention.h"
+#include "formats/list.h"
 #include "models/rope.h"
 
 #include <algorithm>
@@ -10,8 +11,10 @@ namespace coterie::deepseek {
 
 namespace {
 
-// Heads that share one pass over the cache in the absorbed form: few enough that every thread gets some.
-constexpr std::int64_t head_group = 16;
+// The absorbed form is cut into tasks of so many heads, which share one pass over the cache, by so many positions: few
+// enough that every thread gets some. Where the cuts lie depends on a token's position only.
+constexpr std::int64_t head_group = 32;
+constexpr std::int64_t part_positions = 128;
 
 // q [T, heads, nope + rope] and kv_a [T, kv_lora_rank + rope] from the normalised input.
 void project(Cpu& cpu, const AttentionWeights& w, const Config& c, State& s, std::int64_t n_tokens) {
@@ -67,36 +70,95 @@ void absorb_queries(Cpu& cpu, const AttentionWeights& w, const Config& c, State&
   });
 }
 
+// Heads [head, head + group.n_heads) of a token over one part of its positions.
+void attend_part(Cpu& cpu, const Config& c, const CacheRows& cache, const AttentionGroup& group,
+                 Positions positions, float* scratch) {
+  const std::int64_t width = c.kv_lora_rank + c.rope;
+  float* rows = scratch;
+  scratch += attention_block * width;
+  if (in_bytes(cache.type()))
+    attend_bytes(
+        cpu, group, positions,
+        [&](std::int64_t first, int n) -> ByteKeyValues {
+          const auto view = cache.read_bytes(cpu.kernels(), first, n, reinterpret_cast<std::byte*>(rows));
+          return {view.rows, view.row_bytes, view.rows, view.row_bytes};
+        },
+        scratch);
+  else
+    attend(
+        cpu, group, positions,
+        [&](std::int64_t first, int n) -> KeyValues {
+          const CacheRows::View view = cache.read(cpu.kernels(), first, n, 0, width, rows);
+          return {view.rows, view.stride, view.rows, view.stride};
+        },
+        scratch);
+}
+
+// Attention of tokens [first, first + n_tokens) of the step, part by part where there are several.
+void attend_latents(Cpu& cpu, const Config& c, State& s, const CacheRows& cache, const Step& step,
+                    std::int64_t first, std::int64_t n_tokens) {
+  const std::int64_t width = c.kv_lora_rank + c.rope;
+  const std::int64_t groups = blocks_of(c.n_heads, head_group);
+  const std::int64_t last = step.position + first + n_tokens - 1;
+  const std::int64_t most_parts = latent_parts(last + 1);
+  const auto out_of = [&](std::int64_t token, std::int64_t head) {
+    return s.out_latent.data() + ((first + token) * c.n_heads + head) * c.kv_lora_rank;
+  };
+  // [token][part][head]
+  const auto part_of = [&](std::int64_t token, std::int64_t part, std::int64_t head) {
+    return (token * most_parts + part) * c.n_heads + head;
+  };
+  cpu.team().run(static_cast<int>(n_tokens * most_parts * groups), [&](int task, int worker) {
+    const std::int64_t token = task / (most_parts * groups);
+    const std::int64_t part = task / groups % most_parts;
+    const std::int64_t head = task % groups * head_group;
+    const std::int64_t position = step.position + first + token;
+    if (part * part_positions > position) return;
+    const bool whole = latent_parts(position + 1) == 1;
+    const std::int64_t at = part_of(token, part, head);
+    const AttentionGroup group{
+        .first_position = position,
+        .n_tokens = 1,
+        .n_heads = static_cast<int>(std::min(head_group, c.n_heads - head)),
+        .key_width = width,
+        .value_width = c.kv_lora_rank,
+        .scale = c.attention_scale,
+        .q = s.q_latent.data() + ((first + token) * c.n_heads + head) * width,
+        .q_token_stride = 0,
+        .q_head_stride = width,
+        .out = whole ? out_of(token, head) : s.part_latent.data() + at * c.kv_lora_rank,
+        .out_token_stride = 0,
+        .out_head_stride = c.kv_lora_rank,
+        .part = whole ? nullptr : s.part_states.data() + at};
+    attend_part(cpu, c, cache, group, {part * part_positions, (part + 1) * part_positions},
+                cpu.scratch(worker));
+  });
+  if (most_parts == 1) return;
+  cpu.team().run(static_cast<int>(n_tokens * c.n_heads), [&](int task, int) {
+    const std::int64_t token = task / c.n_heads;
+    const std::int64_t head = task % c.n_heads;
+    const std::int64_t n_parts = latent_parts(step.position + first + token + 1);
+    if (n_parts == 1) return;
+    const std::int64_t at = part_of(token, 0, head);
+    merge_parts(cpu.kernels(), {.n = static_cast<int>(n_parts),
+                                .states = s.part_states.data() + at,
+                                .state_stride = c.n_heads,
+                                .values = s.part_latent.data() + at * c.kv_lora_rank,
+                                .value_stride = c.n_heads * c.kv_lora_rank,
+                                .value_width = c.kv_lora_rank,
+                                .out = out_of(token, head)});
+  });
+}
+
 void attend_absorbed(Cpu& cpu, const AttentionWeights& w, const Config& c, State& s, const CacheRows& cache,
                      const Step& step) {
-  const std::int64_t width = c.kv_lora_rank + c.rope;
   const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
   absorb_queries(cpu, w, c, s, n_tokens);
-  const std::int64_t groups = (c.n_heads + head_group - 1) / head_group;
-  cpu.team().run(static_cast<int>(groups * n_tokens), [&](int task, int worker) {
-    const std::int64_t token = task / groups;
-    const std::int64_t head = task % groups * head_group;
-    float* widened = cpu.scratch(worker);
-    const AttentionGroup group{.first_position = step.position + token,
-                               .n_tokens = 1,
-                               .n_heads = static_cast<int>(std::min(head_group, c.n_heads - head)),
-                               .key_width = width,
-                               .value_width = c.kv_lora_rank,
-                               .scale = c.attention_scale,
-                               .q = s.q_latent.data() + (token * c.n_heads + head) * width,
-                               .q_token_stride = 0,
-                               .q_head_stride = width,
-                               .out = s.out_latent.data() + (token * c.n_heads + head) * c.kv_lora_rank,
-                               .out_token_stride = 0,
-                               .out_head_stride = c.kv_lora_rank};
-    attend(
-        cpu, group,
-        [&](std::int64_t first, int n) -> KeyValues {
-          const CacheRows::View rows = cache.read(cpu.kernels(), first, n, 0, width, widened);
-          return {rows.rows, rows.stride, rows.rows, rows.stride};
-        },
-        widened + attention_block * width);
-  });
+  // As many tokens at once as have room for their parts.
+  const std::int64_t room = s.part_states.size() / c.n_heads / latent_parts(step.position + n_tokens);
+  for (std::int64_t first = 0; first < n_tokens; first += std::max<std::int64_t>(1, room))
+    attend_latents(cpu, c, s, cache, step, first,
+                   std::min(n_tokens - first, std::max<std::int64_t>(1, room)));
   const bool split = static_cast<bool>(w.attn_v_b);
   cpu.matmul_heads(
       {split ? w.attn_v_b : w.attn_kv_b, split ? 0 : c.nope, c.v_dim, s.out_latent.data(),
@@ -104,49 +166,75 @@ void attend_absorbed(Cpu& cpu, const AttentionWeights& w, const Config& c, State
       n_tokens);
 }
 
+// Keys and values of one head can be rows of Q8_0.
+bool fits_bytes(const Config& c) {
+  return (c.nope + c.rope) % Q8_0::block_size == 0 && c.v_dim % Q8_0::block_size == 0;
+}
+// Room for them, of one position; whole blocks or not.
+std::int64_t byte_floats(const Config& c) { return (c.nope + c.rope + c.v_dim) / 2; }
+
 // Keys and values of one head, rebuilt from the latents.
 struct Decompressor {
   const Cpu& cpu;
-  const AttentionWeights& w;
   const Config& c;
   const State& s;
   const CacheRows& cache;
-  std::int64_t head;
-  float* keys;     // [attention_block, nope + rope]
-  float* values;   // [attention_block, v]
-  float* shared;   // [attention_block, rope]
-  float* decoded;  // [kv_lora_rank, nope]: attn_k_b of the head as floats, since its rows run across the sum
+  Matrix k_rows;  // [kv_lora_rank -> nope]; or
+  const float*
+      decoded;    // [kv_lora_rank, nope]: attn_k_b of the head as floats, since its rows run across the sum
+  Matrix v_rows;  // [kv_lora_rank -> v]
+  float* keys;    // [attention_block, nope + rope]
+  float* values;  // [attention_block, v]
+  float* shared;  // [attention_block, rope]
+  std::byte* bytes;  // [attention_block, nope + rope], then [attention_block, v], in Q8_0
 
-  KeyValues operator()(std::int64_t first, int n) const {
+  KeyValues floats(std::int64_t first, int n) const {
     const std::int64_t qk = c.nope + c.rope;
-    if (w.attn_k_b)
+    if (k_rows)
+      product(k_rows, first, n, keys, qk);
+    else
       cpu.kernels().outer(s.latents.floats(first), c.kv_lora_rank, n, decoded, c.nope,
                           static_cast<int>(c.kv_lora_rank), static_cast<int>(c.nope), keys, qk);
-    else
-      product(w.attn_kv_b, head * (c.nope + c.v_dim), c.nope, first, n, keys, qk);
     const CacheRows::View rope = cache.read(cpu.kernels(), first, n, c.kv_lora_rank, c.rope, shared);
     for (int i = 0; i < n; ++i)
       std::memcpy(keys + i * qk + c.nope, rope.rows + i * rope.stride,
                   static_cast<std::size_t>(c.rope) * sizeof(float));
-    if (w.attn_v_b)
-      product(w.attn_v_b, head * c.v_dim, c.v_dim, first, n, values, c.v_dim);
-    else
-      product(w.attn_kv_b, head * (c.nope + c.v_dim) + c.nope, c.v_dim, first, n, values, c.v_dim);
+    product(v_rows, first, n, values, c.v_dim);
     return {keys, qk, values, c.v_dim};
   }
 
-  void product(const Matrix& m, std::int64_t first_row, std::int64_t n_rows, std::int64_t first, int n,
-               float* y, std::int64_t y_stride) const {
-    cpu.rows(m.rows_at(first_row, n_rows),
-             s.latents.inputs(m.format->activation, first + n).some(static_cast<int>(first), n), y, y_stride);
+  ByteKeyValues in_bytes(std::int64_t first, int n) const {
+    const std::int64_t qk = c.nope + c.rope;
+    const KeyValues kv = floats(first, n);
+    const Encode encode = cpu.kernels().encode[index_of<Q8_0>];
+    const std::int64_t k_bytes = CacheRows::bytes(CacheType::q8_0, qk);
+    std::byte* rows = bytes + attention_block * k_bytes;
+    encode(kv.k, nullptr, n * qk, bytes);
+    encode(kv.v, nullptr, n * c.v_dim, rows);
+    return {bytes, k_bytes, rows, CacheRows::bytes(CacheType::q8_0, c.v_dim)};
+  }
+
+  void product(const Matrix& m, std::int64_t first, int n, float* y, std::int64_t y_stride) const {
+    cpu.rows(m, s.latents.inputs(m.format->activation, first + n).some(static_cast<int>(first), n), y,
+             y_stride);
   }
 };
 
-void attend_decompressed(Cpu& cpu, const AttentionWeights& w, const Config& c, State& s,
-                         const CacheRows& cache, const Step& step) {
-  const std::int64_t qk = c.nope + c.rope;
-  const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
-  const std::int64_t end = step.position + n_tokens;
+// attn_k_b of a head, whose rows run across the sum over the latent, as rows of Q8_0 that run along it; scratch: twice
+// [kv_lora_rank, nope] floats, of which the first half is the result.
+Matrix turned_keys(const Kernels& k, const Matrix& k_b, const Config& c, float* scratch) {
+  float* turned = scratch + c.kv_lora_rank * c.nope;
+  k_b.format->decode(k_b.data, c.kv_lora_rank * c.nope, scratch);
+  k.transpose(scratch, c.nope, static_cast<int>(c.kv_lora_rank), static_cast<int>(c.nope), turned,
+              c.kv_lora_rank);
+  auto* rows = reinterpret_cast<std::byte*>(scratch);
+  k.encode[index_of<Q8_0>](turned, nullptr, c.nope * c.kv_lora_rank, rows);
+  return {rows, find_format("Q8_0"), c.kv_lora_rank, c.nope};
+}
+
+// The cache as floats, and in the forms that rebuilding multiplies.
+void read_latents(Cpu& cpu, const AttentionWeights& w, const Config& c, State& s, const CacheRows& cache,
+                  std::int64_t end) {
   cpu.team().run(blocks_of(end, attention_block), [&](int block, int) {
     const std::int64_t first = static_cast<std::int64_t>(block) * attention_block;
     const int n = static_cast<int>(std::min<std::int64_t>(attention_block, end - first));
@@ -158,17 +246,33 @@ void attend_decompressed(Cpu& cpu, const AttentionWeights& w, const Config& c, S
   });
   s.latents.changed();
   cpu.quantize(s.latents, (w.attn_v_b ? w.attn_v_b : w.attn_kv_b).format->activation, end);
+  if (in_bytes(cache.type())) cpu.quantize(s.latents, ActivationKind::act32, end);
+}
 
-  cpu.team().run(static_cast<int>(c.n_heads), [&](int head, int worker) {
+void attend_decompressed(Cpu& cpu, const AttentionWeights& w, const Config& c, State& s,
+                         const CacheRows& cache, const Step& step) {
+  const std::int64_t qk = c.nope + c.rope;
+  const auto n_tokens = static_cast<std::int64_t>(step.tokens.size());
+  const std::int64_t end = step.position + n_tokens;
+  read_latents(cpu, w, c, s, cache, end);
+  const bool bytes = in_bytes(cache.type()) && fits_bytes(c);
+
+  cpu.team().run(static_cast<int>(c.n_heads), [&](int task, int worker) {
+    const std::int64_t head = task;
     float* keys = cpu.scratch(worker);
     float* values = keys + attention_block * qk;
     float* shared = values + attention_block * c.v_dim;
-    float* decoded = shared + attention_block * c.rope;
-    float* running = decoded + c.kv_lora_rank * c.nope;
-    if (w.attn_k_b) {
-      const Matrix k_b = w.attn_k_b.at(head);
-      k_b.format->decode(k_b.data, c.kv_lora_rank * c.nope, decoded);
-    }
+    float* rows = shared + attention_block * c.rope;
+    float* decoded = rows + attention_block * byte_floats(c);
+    float* scratch = decoded + 2 * c.kv_lora_rank * c.nope;
+    Matrix k_rows, v_rows;
+    if (!w.attn_k_b)
+      k_rows = w.attn_kv_b.at(head).rows_at(0, c.nope);
+    else if (bytes)
+      k_rows = turned_keys(cpu.kernels(), w.attn_k_b.at(head), c, decoded);
+    else
+      w.attn_k_b.format->decode(w.attn_k_b.at(head).data, c.kv_lora_rank * c.nope, decoded);
+    v_rows = w.attn_v_b ? w.attn_v_b.at(head) : w.attn_kv_b.at(head).rows_at(c.nope, c.v_dim);
     const AttentionGroup group{.first_position = step.position,
                                .n_tokens = static_cast<int>(n_tokens),
                                .n_heads = 1,
@@ -181,17 +285,28 @@ void attend_decompressed(Cpu& cpu, const AttentionWeights& w, const Config& c, S
                                .out = s.attention_out.floats() + head * c.v_dim,
                                .out_token_stride = c.n_heads * c.v_dim,
                                .out_head_stride = 0};
-    attend(cpu, group, Decompressor{cpu, w, c, s, cache, head, keys, values, shared, decoded}, running);
+    const Decompressor d{
+        cpu, c, s, cache, k_rows, decoded, v_rows, keys, values, shared, reinterpret_cast<std::byte*>(rows)};
+    if (bytes)
+      attend_bytes(
+          cpu, group, {0, end}, [&](std::int64_t first, int n) { return d.in_bytes(first, n); }, scratch);
+    else
+      attend(
+          cpu, group, {0, end}, [&](std::int64_t first, int n) { return d.floats(first, n); }, scratch);
   });
 }
 
 }  // namespace
 
+std::int64_t latent_parts(std::int64_t positions) { return blocks_of(positions, part_positions); }
+
 std::int64_t attention_scratch_floats(const Config& c, std::int64_t max_tokens) {
+  const std::int64_t width = c.kv_lora_rank + c.rope;
   const std::int64_t absorbed =
-      attention_block * (c.kv_lora_rank + c.rope) + attention_scratch(1, head_group, c.kv_lora_rank);
-  const std::int64_t decompressed = attention_block * (c.nope + 2 * c.rope + c.v_dim) +
-                                    c.kv_lora_rank * c.nope + attention_scratch(max_tokens, 1, c.v_dim);
+      attention_block * width + attention_scratch(head_group, width, c.kv_lora_rank);
+  const std::int64_t decompressed = attention_block * (c.nope + 2 * c.rope + c.v_dim + byte_floats(c)) +
+                                    2 * c.kv_lora_rank * c.nope +
+                                    attention_scratch(max_tokens, c.nope + c.rope, c.v_dim);
   return std::max(absorbed, decompressed);
 }
 

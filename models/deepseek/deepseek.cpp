@@ -18,6 +18,8 @@ State::State(Cpu& cpu, const Config& c, const StateOptions& o)
       attention_out(o.max_tokens, c.n_heads * c.v_dim, "activations"),
       q_latent(o.max_tokens * c.n_heads * (c.kv_lora_rank + c.rope), "activations"),
       out_latent(o.max_tokens * c.n_heads * c.kv_lora_rank, "activations"),
+      part_latent(latent_parts(o.positions) * c.n_heads * c.kv_lora_rank, "activations"),
+      part_states(latent_parts(o.positions) * c.n_heads, "activations"),
       latents(o.positions, c.kv_lora_rank, "decompressed cache"),
       router(cpu, c.routing, o.max_tokens),
       feed_forward(cpu, {.max_tokens = o.max_tokens,

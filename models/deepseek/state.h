@@ -28,7 +28,10 @@ struct State : ModelState {
 
   Buffer<float> q_latent;    // [T, heads, kv_lora_rank + rope]: absorbed form
   Buffer<float> out_latent;  // [T, heads, kv_lora_rank]
-  Activations latents;       // [P, kv_lora_rank]: decompressed form, the cache as floats
+  Buffer<float>
+      part_latent;  // [parts of P, heads, kv_lora_rank]: absorbed form, over a part of the positions
+  Buffer<SoftmaxState> part_states;  // [parts of P, heads]
+  Activations latents;               // [P, kv_lora_rank]: decompressed form, the cache as floats
 
   Router router;
   FeedForwardRunner feed_forward;

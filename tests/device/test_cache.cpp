@@ -56,13 +56,36 @@ TEST_CASE("stored rows come back within half a step of their type") {
     const double q8 = worst(CacheType::q8_0, half_scale / 254, column, n);
     CHECK(q8 <= 1);
     CHECK(q8 > 0.5);  // a finer type than asked for would hide a mistake
+    // Sixteen levels, the largest value at -8: what lies at the other end of the range may miss by a whole step.
+    const double q4 = worst(CacheType::q4_0, half_scale / 8, column, n);
+    CHECK(q4 <= 1);
+    CHECK(q4 > 0.4);
+  }
+}
+
+TEST_CASE("rows as bytes are the rows as floats") {
+  const Kernels& k = kernels();
+  for (const CacheType type : {CacheType::q8_0, CacheType::q4_0}) {
+    CacheRows cache(type, 5, width, 32);
+    for (std::int64_t p = 0; p < 5; ++p) cache.store(k, p, random_row(static_cast<std::uint32_t>(p)).data());
+    std::vector<float> floats(3 * width);
+    cache.read(k, 1, 3, 0, width, floats.data());
+    std::vector<std::byte> scratch(static_cast<std::size_t>(3 * CacheRows::byte_scratch(width)));
+    const CacheRows::ByteView view = cache.read_bytes(k, 1, 3, scratch.data());
+    for (std::int64_t r = 0; r < 3; ++r) {
+      std::vector<float> row(width);
+      k.q8_0_to_float(view.rows + r * view.row_bytes, width, row.data());
+      CHECK(std::equal(row.begin(), row.end(), floats.begin() + r * width));
+    }
   }
 }
 
 TEST_CASE("bytes of a row, and types whose blocks the columns do not fit") {
   CHECK(CacheRows(CacheType::q8_0, 1, 576, 64).row_bytes() == 576 / 32 * 34);
+  CHECK(CacheRows(CacheType::q4_0, 1, 576, 64).row_bytes() == 576 / 32 * 18);
   CHECK(CacheRows(CacheType::f16, 1, 576, 64).row_bytes() == 576 * 2);
   CHECK_THROWS_AS(CacheRows(CacheType::q8_0, 1, 96, 48), UsageError);
+  CHECK_THROWS_AS(CacheRows(CacheType::q4_0, 1, 96, 48), UsageError);
   CHECK_NOTHROW(CacheRows(CacheType::f16, 1, 96, 48));
 }
 

@@ -92,6 +92,39 @@ const Operation operations[] = {
        k.q8_0_to_float(blocks.data(), n, y.data());
        return y;
      }},
+    {"q4_0_to_q8_0",
+     [](const Kernels& k, const Floats& a, const Floats&) {
+       const std::int64_t n = size(a) / 32 * 32;
+       std::vector<std::byte> blocks(static_cast<std::size_t>(n / 32 * 18)),
+           wide(static_cast<std::size_t>(n / 32 * 34));
+       k.encode[find_format("Q4_0")->index](a.data(), nullptr, n, blocks.data());
+       k.q4_0_to_q8_0(blocks.data(), n, wide.data());
+       Floats y(static_cast<std::size_t>(n));
+       k.q8_0_to_float(wide.data(), n, y.data());
+       return y;
+     }},
+    {"softmax",
+     [](const Kernels& k, const Floats& a, Floats b) {
+       SoftmaxState r;
+       Floats y = a;
+       y.push_back(k.softmax(y.data(), size(a), 0.3F, r));
+       y.push_back(k.softmax(b.data(), size(b), 0.3F, r));
+       y.insert(y.end(), b.begin(), b.end());
+       y.push_back(r.max);
+       y.push_back(r.sum);
+       return y;
+     }},
+    {"transpose",
+     [](const Kernels& k, const Floats& a, const Floats&) {
+       Floats y;
+       for (const int rows : {1, 5, 16, 40}) {
+         const int cols = static_cast<int>(size(a)) / rows;
+         Floats turned(static_cast<std::size_t>(rows * cols));
+         k.transpose(a.data(), cols, rows, cols, turned.data(), rows);
+         y.insert(y.end(), turned.begin(), turned.end());
+       }
+       return y;
+     }},
     {"outer",
      [](const Kernels& k, const Floats& a, const Floats& b) {
        const int n =
@@ -138,6 +171,20 @@ TEST_CASE("every operation gives the same bits on every ISA") {
           CHECK(first_difference(op.run(*k, a, b), expected) == -1);
         }
       }
+}
+
+TEST_CASE("rows become columns") {
+  for (const Kernels* k : runnable_kernels())
+    for (const auto& [rows, cols] : {std::pair{33, 50}, std::pair{64, 16}, std::pair{3, 70}}) {
+      const Floats x = gaussian(rows * cols, 5);
+      Floats y(x.size());
+      k->transpose(x.data(), cols, rows, cols, y.data(), rows);
+      int wrong = 0;
+      for (int r = 0; r < rows; ++r)
+        for (int c = 0; c < cols; ++c)
+          if (y[static_cast<std::size_t>(c * rows + r)] != x[static_cast<std::size_t>(r * cols + c)]) ++wrong;
+      CHECK(wrong == 0);
+    }
 }
 
 TEST_CASE("exp, sigmoid and silu are within their stated units in the last place") {

@@ -11,8 +11,10 @@ namespace coterie {
 
 CacheRows::CacheRows(CacheType type, std::int64_t positions, std::int64_t width, std::int64_t unit)
     : type_(type), width_(width) {
-  if (type == CacheType::q8_0 && unit % Q8_0::block_size != 0)
-    throw UsageError("--kv Q8_0: this model reads its cache in stretches of " + std::to_string(unit) +
+  static_assert(Q4_0::block_size == Q8_0::block_size);
+  if (in_bytes(type) && unit % Q8_0::block_size != 0)
+    throw UsageError("--kv " + std::string(type == CacheType::q8_0 ? "Q8_0" : "Q4_0") +
+                     ": this model reads its cache in stretches of " + std::to_string(unit) +
                      " values, expected a multiple of " + std::to_string(Q8_0::block_size));
   pages_ = Pages(static_cast<std::uint64_t>(positions * row_bytes()), "KV cache");
 }
@@ -25,6 +27,8 @@ std::int64_t CacheRows::bytes(CacheType type, std::int64_t n) {
       return 2 * n;
     case CacheType::q8_0:
       return n / Q8_0::block_size * static_cast<std::int64_t>(sizeof(Q8_0::Block));
+    case CacheType::q4_0:
+      return n / Q4_0::block_size * static_cast<std::int64_t>(sizeof(Q4_0::Block));
   }
   return 0;
 }
@@ -40,6 +44,9 @@ void CacheRows::store(const Kernels& k, std::int64_t position, const float* row)
       return;
     case CacheType::q8_0:
       k.encode[index_of<Q8_0>](row, nullptr, width_, to);
+      return;
+    case CacheType::q4_0:
+      k.encode[index_of<Q4_0>](row, nullptr, width_, to);
       return;
   }
 }
@@ -60,12 +67,26 @@ CacheRows::View CacheRows::read(const Kernels& k, std::int64_t first, int n_rows
                                 std::int64_t n, float* scratch) const {
   const std::byte* from = pages_.data() + first * row_bytes() + bytes(type_, column);
   if (type_ == CacheType::f32) return {reinterpret_cast<const float*>(from), width_};
-  for (int r = 0; r < n_rows; ++r, from += row_bytes())
+  for (int r = 0; r < n_rows; ++r, from += row_bytes()) {
+    float* to = scratch + r * n;
     if (type_ == CacheType::f16)
-      k.half_to_float(reinterpret_cast<const std::uint16_t*>(from), n, scratch + r * n);
+      k.half_to_float(reinterpret_cast<const std::uint16_t*>(from), n, to);
+    else if (type_ == CacheType::q8_0)
+      k.q8_0_to_float(from, n, to);
     else
-      k.q8_0_to_float(from, n, scratch + r * n);
+      for (std::int64_t i = 0; i < n; i += Q4_0::block_size)
+        Q4_0::decode(reinterpret_cast<const Q4_0::Block*>(from)[i / Q4_0::block_size], to + i);
+  }
   return {scratch, n};
+}
+
+CacheRows::ByteView CacheRows::read_bytes(const Kernels& k, std::int64_t first, int n_rows,
+                                          std::byte* scratch) const {
+  const std::byte* from = pages_.data() + first * row_bytes();
+  if (type_ == CacheType::q8_0) return {from, row_bytes()};
+  const std::int64_t to_bytes = byte_scratch(width_);
+  for (int r = 0; r < n_rows; ++r) k.q4_0_to_q8_0(from + r * row_bytes(), width_, scratch + r * to_bytes);
+  return {scratch, to_bytes};
 }
 
 }  // namespace coterie

@@ -20,7 +20,8 @@ namespace coterie {
 
 constexpr int panel_columns = 256;
 constexpr int panel_tokens = 128;
-constexpr int panel_worth = 4;  // fewer tokens do not pay for the unpacking
+constexpr int panel_worth = 4;           // fewer tokens do not pay for the unpacking
+constexpr int memory_bound_tokens = 40;  // the memory is slower than the products of so few
 
 constexpr int panel_rows = 256;  // whose sums are kept, at most
 constexpr int panel_lanes = 16;  // rows of a panel
@@ -39,14 +40,6 @@ concept PaneledFormat = requires {
   typename PanelOps<F, Isa>::Panel;
 };
 
-// f(n) for n in 1 .. most, n a constant.
-template <int most, class F>
-COTERIE_INLINE void with_constant(int n, F f) {
-  each<most>([&](auto i) __attribute__((always_inline)) {
-    if (n == i + 1) f(std::integral_constant<int, i + 1>{});
-  });
-}
-
 // n in as few equal shares of at most `most` as there can be: the last is not worth less than the others.
 COTERIE_INLINE int equal_share(int n, int most) {
   const int shares = (n + most - 1) / most;
@@ -58,6 +51,7 @@ class PanelRows {
  public:
   static void run(const RowsArgs& a) {
     const int share = equal_share(a.n_tokens, panel_tokens);
+    if (a.n_tokens <= memory_bound_tokens) read_ahead(a);
     for (int r = 0; r < a.n_rows; r += panel_rows)
       for (int t = 0; t < a.n_tokens; t += share)
         PanelRows(a, {r, std::min(panel_rows, a.n_rows - r)}, {t, std::min(share, a.n_tokens - t)})
@@ -113,6 +107,15 @@ class PanelRows {
       Ops::multiply(panel_, inputs_ + t, std::min(tile_, tokens_.count - t), n_columns_,
                     y_[first / panel_lanes] + t);
     }
+  }
+
+  // The rows as one stream into the second level, before they are read sixteen at a time, 256 columns of each: the
+  // processor's own prefetchers follow a stream only (Sapphire Rapids, R1's experts with 16 tokens each: a prompt
+  // 1.11 times as fast).
+  COTERIE_INLINE static void read_ahead(const RowsArgs& a) {
+    constexpr std::int64_t most = 512 << 10;
+    for (std::int64_t i = 0; i < std::min(a.n_rows * a.row_bytes, most); i += 64)
+      _mm_prefetch(reinterpret_cast<const char*>(a.w) + i, _MM_HINT_T1);
   }
 
   // The next columns, of a token or a row: needed when all others have had their turn. A few at a time, or they
