@@ -73,9 +73,9 @@ quantize::Fit run(Job& job, const FitArgs& args) {
   if (job.options.threads <= 0) job.options.threads = physical_cores();
   const Interrupt interrupt;
   Progress progress;
-  job.options.progress = interruptible(progress, "measuring types", "interrupted");
+  job.options.progress = interruptible(progress, "measuring types", "interrupted", "tensors");
   const quantize::Noise noise = quantize::measure_all(job.tensors, job.options);
-  job.options.progress = interruptible(progress, "measuring effects", "interrupted");
+  job.options.progress = interruptible(progress, "measuring effects", "interrupted", "tensors");
   const std::vector<double> effects = effects_for(job, noise, args);
   quantize::Fit fit = quantize::fit(job.tensors, noise, effects, job.options);
   progress.clear();

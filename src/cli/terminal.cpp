@@ -92,20 +92,23 @@ void Progress::clear() {
 
 namespace {
 
-// Bytes over time, from the first call on: what was done before it was not done by us.
+// Bytes or other things over time, from the first call on: what was done before it was not done by us.
 class Meter {
  public:
+  explicit Meter(const char* unit) : unit_(unit) {}
+
   std::string text(std::uint64_t done, std::uint64_t total) {
     if (!first_) {
       first_ = done;
       start_ = std::chrono::steady_clock::now();
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    std::string text = human_bytes(done) + " of " + human_bytes(total);
+    std::string text = unit_ == nullptr ? human_bytes(done) + " of " + human_bytes(total)
+                                        : std::to_string(done) + " of " + std::to_string(total) + " " + unit_;
     if (done <= *first_ || seconds < 1) return text;
     const double rate = static_cast<double>(done - *first_) / seconds;
-    return text + ", " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s, " +
-           duration(static_cast<double>(total - done) / rate) + " left";
+    if (unit_ == nullptr) text += ", " + human_bytes(static_cast<std::uint64_t>(rate)) + "/s";
+    return text + ", " + duration(static_cast<double>(total - done) / rate) + " left";
   }
 
  private:
@@ -121,6 +124,7 @@ class Meter {
     return text;
   }
 
+  const char* unit_;  // null: bytes
   std::optional<std::uint64_t> first_;
   std::chrono::steady_clock::time_point start_;
 };
@@ -129,8 +133,9 @@ class Meter {
 
 std::function<void(std::uint64_t done, std::uint64_t total)> interruptible(Progress& progress,
                                                                            const char* what,
-                                                                           const char* when_interrupted) {
-  return [&progress, what, when_interrupted, meter = Meter(), logged = std::chrono::steady_clock::now()](
+                                                                           const char* when_interrupted,
+                                                                           const char* unit) {
+  return [&progress, what, when_interrupted, meter = Meter(unit), logged = std::chrono::steady_clock::now()](
              std::uint64_t done, std::uint64_t total) mutable {
     if (Interrupt::requested()) throw Error(when_interrupted, 130);
     const double fraction = total == 0 ? 1 : static_cast<double>(done) / static_cast<double>(total);

@@ -55,8 +55,10 @@ class Progress {
 
 // Shows how far a work of known size is, how fast, and how long it will take: a bar on a terminal, else a line a minute, so
 // that the log of a long run has some. Throws Error with exit code 130 and that message once the user has pressed Ctrl-C.
+// unit: what is counted, "tensors"; null: bytes.
 std::function<void(std::uint64_t done, std::uint64_t total)> interruptible(
-    Progress& progress, const char* what, const char* when_interrupted = "interrupted, nothing written");
+    Progress& progress, const char* what, const char* when_interrupted = "interrupted, nothing written",
+    const char* unit = nullptr);
 
 void flush_stdout();  // remembers why it failed, for check_stdout()
 // Flushes stdout; throws DiskFullError or Error when something written there was lost.

@@ -1,5 +1,6 @@
 """coterie convert: the dry run, refusals, and work that is stopped and goes on."""
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -45,10 +46,28 @@ class DryRun(support.Case):
 
 
 class Budgets(support.Case):
+    def test_a_terminal_sees_tensors_counted_while_types_are_measured(self):
+        with tempfile.TemporaryDirectory() as folder:
+            screen, terminal = pty.openpty()
+            process = subprocess.Popen([support.PROGRAM, "convert", golden("models/v3-yarn"), folder + "/m.gguf", "--fit", "0.9x"],
+                                       env=support.environment(), stdout=subprocess.DEVNULL, stderr=terminal)
+            os.close(terminal)
+            seen = b""
+            try:
+                while piece := os.read(screen, 65536):
+                    seen += piece
+            except OSError:  # the other end is closed
+                pass
+            os.close(screen)
+            self.assertEqual(process.wait(), 0, seen)
+            self.assertRegex(seen.decode(), r"measuring types: \d+ of \d+ tensors")
+            self.assertNotRegex(seen.decode(), r"measuring types: \d+ B")
+
     def test_the_model_has_the_size_that_was_asked_for_and_the_choice_can_be_used_again(self):
         with tempfile.TemporaryDirectory() as folder:
             out, again, recipe = folder + "/m.gguf", folder + "/again.gguf", folder + "/recipe.txt"
-            self.ok("convert", model(), out, "--fit", "2.2MB", "--explain", "--save-recipe", recipe)
+            # Every type is tried on every tensor: under the sanitizers minutes, beside another test more of them.
+            self.ok("convert", model(), out, "--fit", "2.2MB", "--explain", "--save-recipe", recipe, timeout=300)
             self.assertLessEqual(os.path.getsize(out), 2.2e6)
             self.assertGreater(os.path.getsize(out), 2.1e6)
             self.assertTrue(os.path.exists(out + ".svg"))
