@@ -96,19 +96,25 @@ TEST_CASE("logits are the same bits for every thread count, chunk and instructio
 }
 
 TEST_CASE("a cache in bytes gives the same bits everywhere, and others than one of F32") {
-  // The second one's keys and values are whole blocks: prompts attend in bytes too.
-  for (const std::string& path :
-       {converted("v3-yarn", "F32"), wide_model(), converted("r1-distill-llama", "F32")})
-    for (const CacheType cache : {CacheType::q8_0, CacheType::q4_0})
-      for (const Role role : {Role::prompt, Role::decode}) {
-        INFO(path, cache == CacheType::q8_0 ? ", Q8_0" : ", Q4_0");
-        const std::vector<float> expected = run(path, {1, 512, nullptr, role, cache});
-        CHECK(same_bits(run(path, {3, 7, nullptr, role, cache}), expected));
-        for (const Kernels* k : all_kernels())
-          if (k->runnable()) CHECK(same_bits(run(path, {2, 64, k, role, cache}), expected));
-        const std::vector<float> exact = run(path, {1, 512, nullptr, role, CacheType::f32});
-        CHECK_FALSE(same_bits(exact, expected));
-      }
+  struct Case {
+    std::string path;
+    CacheType cache;
+  };
+  // The wide one's keys and values are whole blocks: prompts attend in bytes too.
+  const Case cases[] = {{converted("v3-yarn", "F32"), CacheType::q8_0},
+                        {wide_model(), CacheType::q8_0},
+                        {wide_model(), CacheType::q4_0},
+                        {converted("r1-distill-llama", "F32"), CacheType::q8_0}};
+  for (const auto& [path, cache] : cases)
+    for (const Role role : {Role::prompt, Role::decode}) {
+      INFO(path, cache == CacheType::q8_0 ? ", Q8_0" : ", Q4_0");
+      const std::vector<float> expected = run(path, {1, 512, nullptr, role, cache});
+      CHECK(same_bits(run(path, {3, 7, nullptr, role, cache}), expected));
+      for (const Kernels* k : all_kernels())
+        if (k->runnable()) CHECK(same_bits(run(path, {2, 64, k, role, cache}), expected));
+      const std::vector<float> exact = run(path, {1, 512, nullptr, role, CacheType::f32});
+      CHECK_FALSE(same_bits(exact, expected));
+    }
 }
 
 TEST_CASE("grouped attention gives the same bits for threads, chunks and instruction sets") {
