@@ -105,8 +105,10 @@ TEST_CASE("a cache in bytes gives the same bits everywhere, and others than one 
                         {wide_model(), CacheType::q8_0},
                         {wide_model(), CacheType::q4_0},
                         {converted("r1-distill-llama", "F32"), CacheType::q8_0}};
-  for (const auto& [path, cache] : cases)
+  for (const Case& c : cases)
     for (const Role role : {Role::prompt, Role::decode}) {
+      const std::string& path = c.path;
+      const CacheType cache = c.cache;
       INFO(path, cache == CacheType::q8_0 ? ", Q8_0" : ", Q4_0");
       const std::vector<float> expected = run(path, {1, 512, nullptr, role, cache});
       CHECK(same_bits(run(path, {3, 7, nullptr, role, cache}), expected));
