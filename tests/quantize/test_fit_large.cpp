@@ -100,7 +100,7 @@ TEST_CASE("R1 for any machine: the size is hit, and what every token meets keeps
   const std::vector<FitTensor> tensors = r1();
   const Noise noise = noise_of(tensors, o);
   const std::vector<double> effects = default_effects(tensors);
-  for (const std::uint64_t gigabytes : {140, 160, 180, 192, 230, 256, 320, 404, 500}) {
+  for (const std::uint64_t gigabytes : {140U, 160U, 180U, 192U, 230U, 256U, 320U, 404U, 500U}) {
     o.budget = gigabytes * 1'000'000'000;
     const Fit f = fit(tensors, noise, effects, o);
     INFO(gigabytes, " GB: ", f.bytes, " bytes\n", table_of(f));
