@@ -111,10 +111,9 @@ struct VectorOps {
     for (std::int64_t i = 0; i < n; i += Q8_0::block_size, ++b, ++to) {
       const int sign = (b->scale.bits & 0x8000) != 0 ? -1 : 1;
       to->scale.bits = b->scale.bits & 0x7fff;
-      for (int j = 0; j < 16; ++j) {
-        to->q[j] = static_cast<std::int8_t>(((b->nibbles[j] & 15) - 8) * sign);
-        to->q[j + 16] = static_cast<std::int8_t>(((b->nibbles[j] >> 4) - 8) * sign);
-      }
+      Q4_0::Integers u;
+      Q4_0::unpack(*b, u);
+      for (int j = 0; j < Q4_0::block_size; ++j) to->q[j] = static_cast<std::int8_t>(u.q[j] * sign);
     }
   }
 

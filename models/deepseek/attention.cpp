@@ -156,9 +156,8 @@ void attend_absorbed(Cpu& cpu, const AttentionWeights& w, const Config& c, State
   absorb_queries(cpu, w, c, s, n_tokens);
   // As many tokens at once as have room for their parts.
   const std::int64_t room = s.part_states.size() / c.n_heads / latent_parts(step.position + n_tokens);
-  for (std::int64_t first = 0; first < n_tokens; first += std::max<std::int64_t>(1, room))
-    attend_latents(cpu, c, s, cache, step, first,
-                   std::min(n_tokens - first, std::max<std::int64_t>(1, room)));
+  for (std::int64_t first = 0; first < n_tokens; first += room)
+    attend_latents(cpu, c, s, cache, step, first, std::min(n_tokens - first, room));
   const bool split = static_cast<bool>(w.attn_v_b);
   cpu.matmul_heads(
       {split ? w.attn_v_b : w.attn_kv_b, split ? 0 : c.nope, c.v_dim, s.out_latent.data(),
@@ -229,7 +228,7 @@ Matrix turned_keys(const Kernels& k, const Matrix& k_b, const Config& c, float* 
               c.kv_lora_rank);
   auto* rows = reinterpret_cast<std::byte*>(scratch);
   k.encode[index_of<Q8_0>](turned, nullptr, c.nope * c.kv_lora_rank, rows);
-  return {rows, find_format("Q8_0"), c.kv_lora_rank, c.nope};
+  return {rows, &format_of(CacheType::q8_0), c.kv_lora_rank, c.nope};
 }
 
 // The cache as floats, and in the forms that rebuilding multiplies.

@@ -26,10 +26,9 @@ struct State : ModelState {
   Buffer<float> rope;         // [T, rope] cosines and sines
   Activations attention_out;  // [T, heads * v]
 
-  Buffer<float> q_latent;    // [T, heads, kv_lora_rank + rope]: absorbed form
-  Buffer<float> out_latent;  // [T, heads, kv_lora_rank]
-  Buffer<float>
-      part_latent;  // [parts of P, heads, kv_lora_rank]: absorbed form, over a part of the positions
+  Buffer<float> q_latent;            // [T, heads, kv_lora_rank + rope]: absorbed form
+  Buffer<float> out_latent;          // [T, heads, kv_lora_rank]
+  Buffer<float> part_latent;         // [parts of P, heads, kv_lora_rank]: absorbed form, part by part
   Buffer<SoftmaxState> part_states;  // [parts of P, heads]
   Activations latents;               // [P, kv_lora_rank]: decompressed form, the cache as floats
 

@@ -23,13 +23,13 @@ EngineOptions engine_options(Args& args, CacheType fallback) {
       static_cast<int>(args.integer("--chunk N", options.chunk, {1, 65536}, "prompt tokens per step"));
   options.context =
       args.integer("--ctx N", 0, {0, most_tokens}, "tokens of context; 0: the file's, at most 16384");
-  std::vector<std::string> kinds{"F16", "F32", "Q8_0", "Q4_0"};
-  if (fallback == CacheType::f32) std::swap(kinds[0], kinds[1]);
-  const std::string kind = args.choice("--kv TYPE", kinds, "type of the key-value cache");
-  options.cache = kind == "F16"    ? CacheType::f16
-                  : kind == "F32"  ? CacheType::f32
-                  : kind == "Q8_0" ? CacheType::q8_0
-                                   : CacheType::q4_0;
+  std::vector<CacheType> types{CacheType::f16, CacheType::f32, CacheType::q8_0, CacheType::q4_0};
+  if (fallback == CacheType::f32) std::swap(types[0], types[1]);
+  std::vector<std::string> names;
+  for (const CacheType type : types) names.emplace_back(format_of(type).name);
+  const std::string name = args.choice("--kv TYPE", names, "type of the key-value cache");
+  for (const CacheType type : types)
+    if (name == format_of(type).name) options.cache = type;
   const std::string huge =
       args.choice("--huge-pages KIND", {"off", "transparent", "explicit"},
                   "copy the weights into huge pages; off: use them where the file is mapped");

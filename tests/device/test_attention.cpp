@@ -3,13 +3,13 @@
 #include "device/cpu/attention.h"
 
 #include "formats/list.h"
+#include "tests/kernels/support.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <random>
 
 namespace coterie {
 
@@ -19,19 +19,11 @@ constexpr std::int64_t key_width = 96, value_width = 64;
 constexpr float scale = 0.125F;
 constexpr std::int64_t n_positions = 150;  // two blocks and a piece
 
-std::vector<float> random_floats(std::int64_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> x(static_cast<std::size_t>(n));
-  for (float& v : x) v = normal(random);
-  return x;
-}
-
 // Keys and values as attention reads them, in floats and in bytes: the same numbers.
 struct Rows {
   Rows() : keys(n_positions * 34 * key_width / 32), values(n_positions * 34 * value_width / 32) {
-    store(random_floats(n_positions * key_width, 1), keys, k);
-    store(random_floats(n_positions * value_width, 2), values, v);
+    store(test::gaussian(n_positions * key_width, 1), keys, k);
+    store(test::gaussian(n_positions * value_width, 2), values, v);
   }
   static void store(const std::vector<float>& x, std::vector<std::byte>& bytes, std::vector<float>& floats) {
     const auto n = static_cast<std::int64_t>(x.size());
@@ -52,7 +44,9 @@ struct Setting {
   const Kernels* kernels = nullptr;  // null: the usual ones
 };
 
-std::vector<float> queries(const Setting& s) { return random_floats(n_positions * s.n_heads * key_width, 3); }
+std::vector<float> queries(const Setting& s) {
+  return test::gaussian(n_positions * s.n_heads * key_width, 3);
+}
 
 // [token][head][value_width]
 std::vector<float> run(const Rows& rows, const Setting& s) {

@@ -1,6 +1,5 @@
 #include "device/cpu/attention.h"
 
-#include "formats/activation.h"
 #include "formats/list.h"
 
 #include <algorithm>

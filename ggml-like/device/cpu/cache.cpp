@@ -9,46 +9,29 @@
 
 namespace coterie {
 
-CacheRows::CacheRows(CacheType type, std::int64_t positions, std::int64_t width, std::int64_t unit)
-    : type_(type), width_(width) {
-  static_assert(Q4_0::block_size == Q8_0::block_size);
-  if (in_bytes(type) && unit % Q8_0::block_size != 0)
-    throw UsageError("--kv " + std::string(type == CacheType::q8_0 ? "Q8_0" : "Q4_0") +
-                     ": this model reads its cache in stretches of " + std::to_string(unit) +
-                     " values, expected a multiple of " + std::to_string(Q8_0::block_size));
-  pages_ = Pages(static_cast<std::uint64_t>(positions * row_bytes()), "KV cache");
+const FormatInfo& format_of(CacheType type) {
+  constexpr int indices[] = {index_of<F32>, index_of<F16>, index_of<Q8_0>, index_of<Q4_0>};
+  return all_formats()[static_cast<std::size_t>(indices[static_cast<int>(type)])];
 }
 
-std::int64_t CacheRows::bytes(CacheType type, std::int64_t n) {
-  switch (type) {
-    case CacheType::f32:
-      return 4 * n;
-    case CacheType::f16:
-      return 2 * n;
-    case CacheType::q8_0:
-      return n / Q8_0::block_size * static_cast<std::int64_t>(sizeof(Q8_0::Block));
-    case CacheType::q4_0:
-      return n / Q4_0::block_size * static_cast<std::int64_t>(sizeof(Q4_0::Block));
-  }
-  return 0;
+CacheRows::CacheRows(CacheType type, std::int64_t positions, std::int64_t width, std::int64_t unit)
+    : type_(type), width_(width) {
+  const FormatInfo& format = format_of(type);
+  if (unit % format.block_size != 0)
+    throw UsageError("--kv " + std::string(format.name) + ": this model reads its cache in stretches of " +
+                     std::to_string(unit) + " values, expected a multiple of " +
+                     std::to_string(format.block_size));
+  pages_ = Pages(static_cast<std::uint64_t>(positions * row_bytes()), "KV cache");
 }
 
 void CacheRows::store(const Kernels& k, std::int64_t position, const float* row) {
   std::byte* to = pages_.data() + position * row_bytes();
-  switch (type_) {
-    case CacheType::f32:
-      std::memcpy(to, row, static_cast<std::size_t>(row_bytes()));
-      return;
-    case CacheType::f16:
-      k.float_to_half(row, width_, reinterpret_cast<std::uint16_t*>(to));
-      return;
-    case CacheType::q8_0:
-      k.encode[index_of<Q8_0>](row, nullptr, width_, to);
-      return;
-    case CacheType::q4_0:
-      k.encode[index_of<Q4_0>](row, nullptr, width_, to);
-      return;
-  }
+  if (type_ == CacheType::f32)
+    std::memcpy(to, row, static_cast<std::size_t>(row_bytes()));
+  else if (type_ == CacheType::f16)
+    k.float_to_half(row, width_, reinterpret_cast<std::uint16_t*>(to));
+  else
+    k.encode[format_of(type_).index](row, nullptr, width_, to);
 }
 
 void CacheRows::fill(const Kernels& k, std::int64_t n) {
@@ -67,15 +50,16 @@ CacheRows::View CacheRows::read(const Kernels& k, std::int64_t first, int n_rows
                                 std::int64_t n, float* scratch) const {
   const std::byte* from = pages_.data() + first * row_bytes() + bytes(type_, column);
   if (type_ == CacheType::f32) return {reinterpret_cast<const float*>(from), width_};
-  for (int r = 0; r < n_rows; ++r, from += row_bytes()) {
+  const FormatInfo& format = format_of(type_);
+  const std::int64_t from_bytes = row_bytes();
+  for (int r = 0; r < n_rows; ++r, from += from_bytes) {
     float* to = scratch + r * n;
     if (type_ == CacheType::f16)
       k.half_to_float(reinterpret_cast<const std::uint16_t*>(from), n, to);
     else if (type_ == CacheType::q8_0)
       k.q8_0_to_float(from, n, to);
     else
-      for (std::int64_t i = 0; i < n; i += Q4_0::block_size)
-        Q4_0::decode(reinterpret_cast<const Q4_0::Block*>(from)[i / Q4_0::block_size], to + i);
+      format.decode(from, n, to);
   }
   return {scratch, n};
 }

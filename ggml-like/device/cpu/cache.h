@@ -2,6 +2,7 @@
 // stored, the current token's own row included.
 #pragma once
 
+#include "formats/formats.h"
 #include "kernels/kernels.h"
 #include "tensor/buffer.h"
 
@@ -10,6 +11,7 @@
 namespace coterie {
 
 enum class CacheType { f32, f16, q8_0, q4_0 };
+const FormatInfo& format_of(CacheType type);
 inline bool in_bytes(CacheType type) { return type == CacheType::q8_0 || type == CacheType::q4_0; }
 
 class CacheRows {
@@ -20,7 +22,7 @@ class CacheRows {
   CacheRows(CacheType type, std::int64_t positions, std::int64_t width, std::int64_t unit);
 
   CacheType type() const { return type_; }
-  static std::int64_t bytes(CacheType type, std::int64_t n);  // of n columns, whole blocks
+  static std::int64_t bytes(CacheType type, std::int64_t n) { return format_of(type).row_bytes(n); }
   std::int64_t row_bytes() const { return bytes(type_, width_); }
 
   void store(const Kernels& k, std::int64_t position, const float* row);

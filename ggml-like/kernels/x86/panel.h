@@ -114,8 +114,7 @@ class PanelRows {
   // 1.11 times as fast).
   COTERIE_INLINE static void read_ahead(const RowsArgs& a) {
     constexpr std::int64_t most = 512 << 10;
-    for (std::int64_t i = 0; i < std::min(a.n_rows * a.row_bytes, most); i += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(a.w) + i, _MM_HINT_T1);
+    prefetch(a.w, std::min(a.n_rows * a.row_bytes, most));
   }
 
   // The next columns, of a token or a row: needed when all others have had their turn. A few at a time, or they
