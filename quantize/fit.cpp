@@ -34,8 +34,17 @@ std::vector<const FormatInfo*> formats_for(const FitTensor& t) {
   return formats;
 }
 
-std::uint64_t padded(std::uint64_t bytes, std::uint64_t alignment) {
+// Padding included.
+std::uint64_t bytes_in(const FormatInfo& f, const FitTensor& t, std::uint64_t alignment) {
+  const auto bytes = static_cast<std::uint64_t>(t.rows * f.row_bytes(t.columns));
   return (bytes + alignment - 1) / alignment * alignment;
+}
+
+std::uint64_t smallest_bytes(const FitTensor& t, std::uint64_t alignment) {
+  std::uint64_t bytes = bytes_in(*t.now, t, alignment);
+  if (!t.fixed)
+    for (const FormatInfo* f : formats_for(t)) bytes = std::min(bytes, bytes_in(*f, t, alignment));
+  return bytes;
 }
 
 // One row of a tensor, as every format makes it.
@@ -119,10 +128,16 @@ int layer_of(const std::string& name) {
 
 }  // namespace
 
+void check_budget(std::span<const FitTensor> tensors, const FitOptions& o) {
+  std::uint64_t smallest = o.overhead;
+  for (const FitTensor& t : tensors) smallest += smallest_bytes(t, o.alignment);
+  if (o.budget < smallest)
+    throw UsageError("--fit: found " + std::to_string(o.budget) + " bytes, expected at least " +
+                     std::to_string(smallest) + ", with every tensor in the smallest type it can have");
+}
+
 std::vector<FitFormat> measure_noise(const FitTensor& t, const FitOptions& o) {
-  const auto bytes = [&](const FormatInfo& f) {
-    return padded(static_cast<std::uint64_t>(t.rows * f.row_bytes(t.columns)), o.alignment);
-  };
+  const auto bytes = [&](const FormatInfo& f) { return bytes_in(f, t, o.alignment); };
   std::vector<FitFormat> measured{{t.now, bytes(*t.now), 0.0}};
   if (t.fixed) return measured;
   const std::vector<const FormatInfo*> formats = formats_for(t);
@@ -162,17 +177,13 @@ std::vector<double> default_effects(std::span<const FitTensor> tensors) {
 
 Fit fit(std::span<const FitTensor> tensors, const Noise& noise, std::span<const double> effects,
         const FitOptions& o) {
+  check_budget(tensors, o);
   std::vector<std::vector<Option>> items;
-  std::uint64_t smallest = o.overhead;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     std::vector<Option>& options = items.emplace_back();
     for (const FitFormat& f : noise[i]) options.push_back({f.bytes, f.noise * effects[i]});
-    smallest += std::ranges::min(options, {}, &Option::bytes).bytes;
   }
-  const auto chosen = fill_knapsack(items, o.budget - std::min(o.budget, o.overhead));
-  if (!chosen)
-    throw UsageError("--fit: found " + std::to_string(o.budget) + " bytes, expected at least " +
-                     std::to_string(smallest) + ", with every tensor in the smallest type it can have");
+  const auto chosen = fill_knapsack(items, o.budget - o.overhead);
   Fit result{{}, o.overhead, 0};
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const FitTensor& t = tensors[i];

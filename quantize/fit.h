@@ -61,13 +61,16 @@ struct Fit {
   double loss;
 };
 
+// Throws UsageError where the smallest formats exceed the budget: known from shapes, before anything is measured.
+void check_budget(std::span<const FitTensor> tensors, const FitOptions& options);
+
 // The formats that a tensor may get, smallest first: all that its rows fit, and its own format, which adds no noise.
 std::vector<FitFormat> measure_noise(const FitTensor& t, const FitOptions& options);
 
 // Effects where nothing is known but names: of the part a tensor plays and of its layer.
 std::vector<double> default_effects(std::span<const FitTensor> tensors);
 
-// noise: measure_noise() of every tensor. Throws UsageError where the smallest formats exceed the budget.
+// noise: measure_noise() of every tensor. fit() throws like check_budget().
 using Noise = std::vector<std::vector<FitFormat>>;
 Noise measure_all(std::span<const FitTensor> tensors, const FitOptions& options);
 Fit fit(std::span<const FitTensor> tensors, const Noise& noise, std::span<const double> effects,

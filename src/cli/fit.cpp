@@ -70,6 +70,7 @@ std::vector<double> effects_for(const Job& job, const quantize::Noise& noise, co
 quantize::Fit run(Job& job, const FitArgs& args) {
   job.options.budget = args.size ? quantize::parse_budget("--fit", *args.size, job.input_bytes)
                                  : quantize::parse_bits("--bits", *args.bits, weights_of(job.tensors));
+  quantize::check_budget(job.tensors, job.options);
   if (job.options.threads <= 0) job.options.threads = physical_cores();
   const Interrupt interrupt;
   Progress progress;

@@ -46,10 +46,10 @@ class DryRun(support.Case):
 
 
 class Budgets(support.Case):
-    def test_a_terminal_sees_tensors_counted_while_types_are_measured(self):
+    def on_a_terminal(self, size, code):
         with tempfile.TemporaryDirectory() as folder:
             screen, terminal = pty.openpty()
-            process = subprocess.Popen([support.PROGRAM, "convert", golden("models/v3-yarn"), folder + "/m.gguf", "--fit", "0.9x"],
+            process = subprocess.Popen([support.PROGRAM, "convert", golden("models/v3-yarn"), folder + "/m.gguf", "--fit", size],
                                        env=support.environment(), stdout=subprocess.DEVNULL, stderr=terminal)
             os.close(terminal)
             seen = b""
@@ -59,9 +59,16 @@ class Budgets(support.Case):
             except OSError:  # the other end is closed
                 pass
             os.close(screen)
-            self.assertEqual(process.wait(), 0, seen)
-            self.assertRegex(seen.decode(), r"measuring types: \d+ of \d+ tensors")
-            self.assertNotRegex(seen.decode(), r"measuring types: \d+ B")
+            self.assertEqual(process.wait(), code, seen)
+            return seen.decode()
+
+    def test_a_terminal_sees_tensors_counted_while_types_are_measured(self):
+        seen = self.on_a_terminal("0.9x", 0)
+        self.assertRegex(seen, r"measuring types: \d+ of \d+ tensors")
+        self.assertNotRegex(seen, r"measuring types: \d+ B")
+
+    def test_nothing_is_measured_for_a_size_that_no_type_reaches(self):
+        self.assertNotIn("measuring", self.on_a_terminal("0.01x", 2))
 
     def test_the_model_has_the_size_that_was_asked_for_and_the_choice_can_be_used_again(self):
         with tempfile.TemporaryDirectory() as folder:

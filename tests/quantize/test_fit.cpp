@@ -179,6 +179,20 @@ TEST_CASE("a fitted file has the size that was asked for, and what is small and 
   CHECK_THROWS_AS(fit(tensors, noise, effects, options(weights / 8)), UsageError);
 }
 
+TEST_CASE("what no type can reach is refused from the shapes alone, to the byte") {
+  std::vector<FitTensor> tensors = model();
+  std::uint64_t smallest = options(0).overhead;
+  for (const std::vector<FitFormat>& formats : measure_all(tensors, options(0)))
+    smallest += formats.front().bytes;
+  for (FitTensor& t : tensors) t.read = [](std::int64_t, float*) { FAIL("read"); };
+  CHECK_NOTHROW(check_budget(tensors, options(smallest)));
+  CHECK_THROWS_WITH_AS(check_budget(tensors, options(smallest - 1)),
+                       ("--fit: found " + std::to_string(smallest - 1) + " bytes, expected at least " +
+                        std::to_string(smallest) + ", with every tensor in the smallest type it can have")
+                           .c_str(),
+                       UsageError);
+}
+
 TEST_CASE("the measured noise is that of the whole tensor, for any number of threads") {
   const FitTensor t = tensor("blk.0.ffn_up.weight", 256, 640);
   FitOptions o = options(0);
