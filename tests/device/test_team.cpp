@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace coterie {
@@ -89,26 +91,38 @@ TEST_CASE("several lists run as one, every task once, inside a step and outside"
     }
 }
 
-TEST_CASE(
-    "a worker takes its own node's tasks before it helps the others, and slices are the same in every list") {
+TEST_CASE("a worker takes its own slice in order, then helps on its node, then the others") {
   constexpr int n_tasks = 1000;
-  Team team(4, nodes(2));
-  CHECK(team.node_of(0) == 0);
-  CHECK(team.node_of(3) == 1);
-  CHECK(team.slice(n_tasks, 1) == 500);
-  CHECK(team.slice(n_tasks, 2) == n_tasks);
-  std::vector<std::vector<bool>> own(4);  // of each worker's tasks, in order
-  team.step([&] {
-    team.run(n_tasks, [&](int task, int worker) {
-      own[static_cast<std::size_t>(worker)].push_back((task >= 500) == (team.node_of(worker) == 1));
+  constexpr int slice = 250;  // of each of four workers
+  for (const int n_nodes : {1, 2, 4}) {
+    Team team(4, nodes(n_nodes));
+    CHECK(team.node_of(0) == 0);
+    CHECK(team.node_of(3) == n_nodes - 1);
+    CHECK(team.slice(n_tasks, 1) == n_tasks / n_nodes);
+    CHECK(team.slice(n_tasks, n_nodes) == n_tasks);
+    std::vector<std::vector<int>> tasks(4);  // of each worker, in order
+    team.step([&] {
+      team.run(n_tasks, [&](int task, int worker) {
+        if (worker == 3)
+          std::this_thread::sleep_for(std::chrono::microseconds(100));  // the others come to help
+        tasks[static_cast<std::size_t>(worker)].push_back(task);
+      });
     });
-  });
-  std::size_t n = 0;
-  for (const std::vector<bool>& tasks : own) {
-    n += tasks.size();
-    CHECK(std::ranges::is_sorted(tasks, std::ranges::greater{}));  // once helping, always helping
+    std::size_t n = 0;
+    for (int worker = 0; worker < 4; ++worker) {
+      const std::vector<int>& own = tasks[static_cast<std::size_t>(worker)];
+      n += own.size();
+      std::vector<int> distance;
+      for (const int task : own)
+        distance.push_back(task / slice == worker                               ? 0
+                           : team.node_of(task / slice) == team.node_of(worker) ? 1
+                                                                                : 2);
+      CHECK(std::ranges::is_sorted(distance));
+      const auto helping = std::ranges::find_if(distance, [](int d) { return d > 0; }) - distance.begin();
+      CHECK(std::is_sorted(own.begin(), own.begin() + helping));
+    }
+    CHECK(n == n_tasks);
   }
-  CHECK(n == n_tasks);
 }
 
 TEST_CASE("faked nodes share out the CPUs of this process, each at least one") {

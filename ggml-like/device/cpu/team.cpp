@@ -51,7 +51,19 @@ class Stay {
 }  // namespace
 
 Team::Team(int threads, std::vector<MemoryNode> nodes)
-    : threads_(std::max(1, threads)), nodes_(std::move(nodes)), tickets_(nodes_.size()) {}
+    : threads_(std::max(1, threads)), nodes_(std::move(nodes)), first_{0} {
+  std::vector<int> node_of_ticket;
+  for (int node = 0; node < this->nodes(); ++node) {
+    while (static_cast<int>(own_.size()) < threads_ && node_of(static_cast<int>(own_.size())) == node) {
+      own_.push_back(static_cast<int>(node_of_ticket.size()));
+      node_of_ticket.push_back(node);
+    }
+    if (static_cast<int>(node_of_ticket.size()) == first_.back()) node_of_ticket.push_back(node);
+    first_.push_back(static_cast<int>(node_of_ticket.size()));
+  }
+  tickets_ = std::vector<Ticket>(node_of_ticket.size());
+  for (std::size_t t = 0; t < tickets_.size(); ++t) tickets_[t].node = node_of_ticket[t];
+}
 
 void Team::step(FunctionRef<void()> body) {
   if (threads_ == 1) return body();
@@ -114,14 +126,24 @@ void Team::run_lists(std::span<const int> counts, FunctionRef<void(int list, int
 void Team::publish(FunctionRef<int(int node)> size, Task task) {
   ++barriers_;
   task_ = &task;
-  int n_tasks = 0;
-  for (int node = 0; node < nodes(); ++node)
-    n_tasks += tickets_[static_cast<std::size_t>(node)].n_tasks = size(node);
   finished_.store(0, std::memory_order_relaxed);
-  for (Ticket& t : tickets_) {
-    const std::uint64_t list = (t.left.load(std::memory_order_relaxed) >> 32) + 1;
-    t.left.store(list << 32 | static_cast<std::uint32_t>(t.n_tasks), std::memory_order_release);
+  const std::uint32_t list = list_.load(std::memory_order_relaxed) + 1;
+  int n_tasks = 0;
+  std::size_t t = 0;
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    const std::int64_t n = size(static_cast<int>(node));
+    const int first = first_[node];
+    const int n_tickets = first_[node + 1] - first;
+    n_tasks += static_cast<int>(n);
+    int begin = 0;
+    for (int k = 1; k <= n_tickets; ++k, ++t) {
+      tickets_[t].end = static_cast<int>(n * k / n_tickets);
+      tickets_[t].left.store(std::uint64_t{list} << 32 | static_cast<std::uint32_t>(tickets_[t].end - begin),
+                             std::memory_order_release);
+      begin = tickets_[t].end;
+    }
   }
+  list_.store(list, std::memory_order_release);
   while (claim_and_run(0)) {
   }
   Patience patience;
@@ -130,29 +152,41 @@ void Team::publish(FunctionRef<int(int node)> size, Task task) {
 
 void Team::stand_by(int worker) {
   Patience patience;
+  std::uint32_t seen = 0;
   while (!stop_.load(std::memory_order_acquire)) {
-    if (claim_and_run(worker))
-      patience = {};
-    else
+    const std::uint32_t list = list_.load(std::memory_order_acquire);
+    if (list == seen) {
       patience.wait();
+      continue;
+    }
+    while (claim_and_run(worker)) {
+    }
+    seen = list;
+    patience = {};
   }
 }
 
+// Its own slice, then those of its node, then the others.
 bool Team::claim_and_run(int worker) {
-  const int own = node_of(worker);
-  for (int k = 0; k < nodes(); ++k)
-    if (claim_and_run((own + k) % nodes(), worker)) return true;
-  return false;
+  const auto among = [&](int begin, int end, int start) {
+    for (int t = start; t < end; ++t)
+      if (claim_and_run(tickets_[static_cast<std::size_t>(t)], worker)) return true;
+    for (int t = begin; t < start; ++t)
+      if (claim_and_run(tickets_[static_cast<std::size_t>(t)], worker)) return true;
+    return false;
+  };
+  const auto node = static_cast<std::size_t>(node_of(worker));
+  return among(first_[node], first_[node + 1], own_[static_cast<std::size_t>(worker)]) ||
+         (nodes() > 1 && among(0, first_.back(), first_[node + 1]));
 }
 
-bool Team::claim_and_run(int node, int worker) {
-  Ticket& t = tickets_[static_cast<std::size_t>(node)];
+bool Team::claim_and_run(Ticket& t, int worker) {
   std::uint64_t left = t.left.load(std::memory_order_acquire);
   do {
     if (static_cast<std::uint32_t>(left) == 0) return false;
   } while (
       !t.left.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel, std::memory_order_acquire));
-  (*task_)(node, t.n_tasks - static_cast<int>(static_cast<std::uint32_t>(left)), worker);
+  (*task_)(t.node, t.end - static_cast<int>(static_cast<std::uint32_t>(left)), worker);
   finished_.fetch_add(1, std::memory_order_release);
   return true;
 }

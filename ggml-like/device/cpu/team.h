@@ -6,8 +6,9 @@
 // briefly, then yield.
 //
 // Where the machine has several memory nodes, workers are dealt out over them and run on their CPUs only. Every
-// list falls into one slice per node, in order, so that the same rows of a matrix belong to the same node in every
-// step; a worker claims its own node's tasks first and helps the others when those are gone.
+// list falls into one slice per node, in order, so that the same rows of a matrix belong to the same node in
+// every step. A node's tasks fall into one slice per worker: its next task is mostly what comes next in memory,
+// so that what was read ahead is not read in vain. Who has finished helps, on its own node first.
 //
 // No task splits a sum, so results depend neither on the number of threads nor on the nodes.
 #pragma once
@@ -46,18 +47,19 @@ class Team {
 
  private:
   using Task = FunctionRef<void(int node, int task, int worker)>;
-  // High half: number of the list, so that a late thread cannot mistake a new list for the old one. Low half:
-  // tasks not yet claimed.
+  // A worker's slice. High half: number of the list, so that a late thread cannot mistake a new list for the old
+  // one. Low half: tasks not yet claimed.
   struct alignas(64) Ticket {
     std::atomic<std::uint64_t> left{0};
-    int n_tasks = 0;  // as task_
+    int end = 0;  // of the slice, among its node's tasks; written as task_
+    int node = 0;
   };
 
   // task(node, i, worker) for every i below size(node).
   void publish(FunctionRef<int(int node)> size, Task task);
   void stand_by(int worker);
   bool claim_and_run(int worker);
-  bool claim_and_run(int node, int worker);
+  bool claim_and_run(Ticket& ticket, int worker);
 
   int threads_;
   std::vector<MemoryNode> nodes_;
@@ -66,7 +68,11 @@ class Team {
   // Written by the publishing thread only while no task is outstanding; read only by the holder of a claimed
   // task.
   const Task* task_ = nullptr;
-  std::vector<Ticket> tickets_;  // one per node
+  std::vector<Ticket> tickets_;  // node by node: one per worker, at least one
+  std::vector<int> first_;       // ticket of a node; of nodes(): their number
+  std::vector<int> own_;         // ticket of a worker
+  // The newest list: workers that find nothing left wait for the next.
+  alignas(64) std::atomic<std::uint32_t> list_{0};
   alignas(64) std::atomic<int> finished_{0};
   alignas(64) std::atomic<bool> stop_{false};
 };
