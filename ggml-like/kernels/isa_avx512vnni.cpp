@@ -1,7 +1,7 @@
 // The one file built with the flags of avx512vnni; its only export is this table.
 #include "kernels/make_kernels.h"
 #include "kernels/x86/burst_avx512vnni.h"
-#include "kernels/x86/codebooks_vnni.h"
+#include "kernels/x86/lanes.h"
 #include "kernels/x86/k_quants.h"
 #include "kernels/x86/mix_avx512vnni.h"
 #include "kernels/x86/panel_formats.h"

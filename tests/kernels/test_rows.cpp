@@ -135,7 +135,8 @@ TEST_CASE("rows give the same bits on every ISA, for every shape") {
       compare_isas(*f, n_blocks * unit, 17, 5, Bytes::legal);
       compare_isas(*f, n_blocks * unit, 3, 17, Bytes::legal);
     }
-    compare_isas(*f, 300, 9, 1, Bytes::legal);  // more than one piece of a tile (kernels/x86/tile.h)
+    compare_isas(*f, 300, 9, 1, Bytes::legal);   // more than one piece of a tile (kernels/x86/tile.h)
+    compare_isas(*f, 141, 27, 1, Bytes::legal);  // long rows side by side (kernels/x86/stream.h), an odd end
     // Panels (kernels/x86/panel.h): every number of tokens that a tile may have left, and more tokens than one
     // unpacking serves.
     for (const int n_tokens : {4, 6, 7, 9, 13, 20}) compare_isas(*f, 11 * unit, 19, n_tokens, Bytes::legal);

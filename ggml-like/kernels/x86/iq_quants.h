@@ -77,9 +77,7 @@ COTERIE_INLINE __m256i even_signs4(__m256i bits) {
 template <class Isa, class Unpacked>
 COTERIE_INLINE void set_signs(const void* bytes, Unpacked& u) {
   for (int c = 0; c < 4; ++c) {
-    std::uint64_t bits;
-    __builtin_memcpy(&bits, static_cast<const char*>(bytes) + 8 * c, sizeof bits);
-    u.signs[c] = Wide<Isa>::signs(bits);
+    u.signs[c] = Wide<Isa>::signs(load_u64(static_cast<const char*>(bytes) + 8 * c));
   }
 }
 template <class Isa, class Unpacked>

@@ -15,19 +15,16 @@ namespace coterie {
 //   signed_   as they are, within [-128, 127]
 //   plain     unsigned, at most 64
 //   offset    unsigned, at most 64, and each stands for code - offset: the offset is taken off through the group sums
-//   wide_offset   the same, at most 128, the offset 64
 //   levels        unsigned, at most 64, with the signs apart
-//   byte_offset   any byte, the offset 128, groups of 32 (VNNI)
-enum class Codes { signed_, plain, offset, wide_offset, levels, byte_offset };
+enum class Codes { signed_, plain, offset, levels };
 
 template <class Isa, class ScaleType>
 struct Unpacked256 {
   typename Wide<Isa>::V q[4];
   typename Wide<Isa>::Scales scales;
-  typename Wide<Isa>::V
-      pair_scales[4];  // Codes::signed_ and wide_offset have these instead; byte_offset doublewords
-  typename Wide<Isa>::Signs signs[4];  // Codes::levels
-  __m256i group_words;                 // minima; or scale * -offset
+  typename Wide<Isa>::V pair_scales[4];  // Codes::signed_ have these instead
+  typename Wide<Isa>::Signs signs[4];    // Codes::levels
+  __m256i group_words;                   // minima; or scale * -offset
   ScaleType d;
   ScaleType m;
 };
@@ -76,18 +73,7 @@ struct BlockOps<F, Isa> {
         acc = W::add_products(acc, W::signed_pair_products(u.q[c], W::load(x + 64 * c)), u.pair_scales[c]);
       return acc;
     }
-    if constexpr (codes == Codes::offset || codes == Codes::wide_offset || codes == Codes::byte_offset)
-      acc = W::widen(group_products(u, group_sums));
-    if constexpr (codes == Codes::byte_offset) {
-      for (int c = 0; c < 4; ++c)
-        acc = W::add_scaled(acc, W::products(u.q[c], W::load(x + 64 * c)), u.pair_scales[c]);
-      return acc;
-    }
-    if constexpr (codes == Codes::wide_offset) {
-      for (int c = 0; c < 4; ++c)
-        acc = W::add_products(acc, W::pair_products(u.q[c], W::load(x + 64 * c)), u.pair_scales[c]);
-      return acc;
-    }
+    if constexpr (codes == Codes::offset) acc = W::widen(group_products(u, group_sums));
     V each[4];
     for (int c = 0; c < 4; ++c) {
       V v = W::load(x + 64 * c);

@@ -53,6 +53,12 @@ COTERIE_INLINE __m128i add_up(const __m256i (&v)[stream_rows]) {
 
 template <class F, class Isa>
 class Stream;  // stream.h
+template <class F, class Isa>
+struct StreamOps;
+
+// Formats that a stream multiplies otherwise than BlockOps: two or three tokens gain less from unpacking once.
+template <class F, class Isa>
+concept StreamedFormat = !std::is_base_of_v<BlockOps<F, Isa>, StreamOps<F, Isa>>;
 
 template <class F, class Isa, int n_tokens>
 class Tile {
@@ -183,6 +189,7 @@ struct Rows<F, Isa> {
     if (a.n_tokens == 1) return Stream<F, Isa>::run(a);
     if constexpr (PaneledFormat<F, Isa>)
       if (a.n_tokens >= panel_worth) return PanelRows<F, PanelOps<F, Isa>>::run(a);
+    if constexpr (StreamedFormat<F, Isa>) return one_by_one(a);
     for (int r = 0; r < a.n_rows; r += tile_rows) {
       int t = 0;
       for (; t + 4 <= a.n_tokens; t += 4) tile<4>(a, r, t);
@@ -192,6 +199,17 @@ struct Rows<F, Isa> {
   }
 
  private:
+  static void one_by_one(const RowsArgs& a) {
+    RowsArgs one = a;
+    one.n_tokens = 1;
+    one.token_of = nullptr;
+    for (int t = 0; t < a.n_tokens; ++t) {
+      one.x = a.input(t);
+      one.y = a.y + t * a.y_stride;
+      Stream<F, Isa>::run(one);
+    }
+  }
+
   template <int n_tokens>
   COTERIE_INLINE static void tile(const RowsArgs& a, int row, int token) {
     Tile<F, Isa, n_tokens> tile(a, row, token);

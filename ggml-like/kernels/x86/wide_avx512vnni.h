@@ -30,16 +30,6 @@ struct Wide<Avx512Vnni> : Wide<Avx512> {
   COTERIE_INLINE static int scale_at(int group) {
     return group / 8 * 32 + group % 4 * 8 + group / 4 % 2 * 4;
   }  // word
-  COTERIE_INLINE static V add_scaled(V acc, V doublewords, V scales) {
-    return _mm512_add_epi32(acc, _mm512_mullo_epi32(doublewords, scales));
-  }
-  // Eight doublewords, one for each 32 columns.
-  COTERIE_INLINE static void spread_doublewords(__m256i eight, V (&out)[4]) {
-    const V first = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
-    for (int c = 0; c < 4; ++c)
-      out[c] = _mm512_permutexvar_epi32(_mm512_add_epi32(first, _mm512_set1_epi32(2 * c)),
-                                        _mm512_castsi256_si512(eight));
-  }
   COTERIE_INLINE static V products(V a, V b) { return _mm512_dpbusd_epi32(zero(), a, b); }
   COTERIE_INLINE static V weigh(V acc, const V (&products)[4], const Scales& scales) {
     acc = add_products(acc, _mm512_packs_epi32(products[0], products[1]), scales[0]);
