@@ -5,8 +5,11 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <cmath>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace coterie::bench {
 
@@ -120,6 +123,21 @@ TEST_CASE("a timeline can be pretended, and goes on as any other") {
   for (const float x : session.feed(token, Role::decode)) CHECK(std::isfinite(x));
   session.pretend(1000);
   CHECK(session.tokens().size() == 64);  // the context
+}
+
+TEST_CASE("the clock is the same on a busy machine") {
+  const double quiet = measure_clock();
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> busy;
+  for (int i = 0; i < 4 * cpus_allowed(); ++i)
+    busy.emplace_back([&] {
+      while (!stop.load()) {
+      }
+    });
+  const double measured = measure_clock();
+  stop.store(true);
+  for (std::thread& t : busy) t.join();
+  CHECK(measured > 0.5 * quiet);
 }
 
 TEST_CASE("the probes give figures of this world") {
