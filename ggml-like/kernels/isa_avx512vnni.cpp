@@ -1,8 +1,9 @@
 // The one file built with the flags of avx512vnni; its only export is this table.
 #include "kernels/make_kernels.h"
 #include "kernels/x86/burst_avx512vnni.h"
-#include "kernels/x86/lanes.h"
+#include "kernels/x86/iq_quants.h"
 #include "kernels/x86/k_quants.h"
+#include "kernels/x86/lanes.h"
 #include "kernels/x86/mix_avx512vnni.h"
 #include "kernels/x86/panel_formats.h"
 #include "kernels/x86/quantize.h"

@@ -52,17 +52,13 @@ class Stay {
 
 Team::Team(int threads, std::vector<MemoryNode> nodes)
     : threads_(std::max(1, threads)), nodes_(std::move(nodes)), first_{0} {
-  std::vector<int> node_of_ticket;
+  int worker = 0;
   for (int node = 0; node < this->nodes(); ++node) {
-    while (static_cast<int>(own_.size()) < threads_ && node_of(static_cast<int>(own_.size())) == node) {
-      own_.push_back(static_cast<int>(node_of_ticket.size()));
-      node_of_ticket.push_back(node);
-    }
-    if (static_cast<int>(node_of_ticket.size()) == first_.back()) node_of_ticket.push_back(node);
-    first_.push_back(static_cast<int>(node_of_ticket.size()));
+    int n = 0;
+    for (; worker < threads_ && node_of(worker) == node; ++worker) own_.push_back(first_.back() + n++);
+    first_.push_back(first_.back() + std::max(1, n));
   }
-  tickets_ = std::vector<Ticket>(node_of_ticket.size());
-  for (std::size_t t = 0; t < tickets_.size(); ++t) tickets_[t].node = node_of_ticket[t];
+  tickets_ = std::vector<Ticket>(static_cast<std::size_t>(first_.back()));
 }
 
 void Team::step(FunctionRef<void()> body) {
@@ -129,19 +125,20 @@ void Team::publish(FunctionRef<int(int node)> size, Task task) {
   finished_.store(0, std::memory_order_relaxed);
   const std::uint32_t list = list_.load(std::memory_order_relaxed) + 1;
   int n_tasks = 0;
-  std::size_t t = 0;
-  for (std::size_t node = 0; node < nodes_.size(); ++node) {
-    const std::int64_t n = size(static_cast<int>(node));
-    const int first = first_[node];
-    const int n_tickets = first_[node + 1] - first;
-    n_tasks += static_cast<int>(n);
+  for (int node = 0; node < nodes(); ++node) {
+    const std::int64_t n = size(node);
+    const int first = first_[static_cast<std::size_t>(node)];
+    const int count = first_[static_cast<std::size_t>(node) + 1] - first;
     int begin = 0;
-    for (int k = 1; k <= n_tickets; ++k, ++t) {
-      tickets_[t].end = static_cast<int>(n * k / n_tickets);
-      tickets_[t].left.store(std::uint64_t{list} << 32 | static_cast<std::uint32_t>(tickets_[t].end - begin),
-                             std::memory_order_release);
-      begin = tickets_[t].end;
+    for (int k = 0; k < count; ++k) {
+      Ticket& t = tickets_[static_cast<std::size_t>(first + k)];
+      t.node = node;
+      t.end = static_cast<int>(n * (k + 1) / count);
+      t.left.store(std::uint64_t{list} << 32 | static_cast<std::uint32_t>(t.end - begin),
+                   std::memory_order_release);
+      begin = t.end;
     }
+    n_tasks += begin;
   }
   list_.store(list, std::memory_order_release);
   while (claim_and_run(0)) {
@@ -169,10 +166,10 @@ void Team::stand_by(int worker) {
 // Its own slice, then those of its node, then the others.
 bool Team::claim_and_run(int worker) {
   const auto among = [&](int begin, int end, int start) {
-    for (int t = start; t < end; ++t)
+    for (int k = 0; k < end - begin; ++k) {
+      const int t = begin + (start - begin + k) % (end - begin);
       if (claim_and_run(tickets_[static_cast<std::size_t>(t)], worker)) return true;
-    for (int t = begin; t < start; ++t)
-      if (claim_and_run(tickets_[static_cast<std::size_t>(t)], worker)) return true;
+    }
     return false;
   };
   const auto node = static_cast<std::size_t>(node_of(worker));

@@ -51,8 +51,8 @@ class Team {
   // one. Low half: tasks not yet claimed.
   struct alignas(64) Ticket {
     std::atomic<std::uint64_t> left{0};
-    int end = 0;  // of the slice, among its node's tasks; written as task_
-    int node = 0;
+    int node = 0;  // this and the next: written as task_
+    int end = 0;   // of the slice, among its node's tasks
   };
 
   // task(node, i, worker) for every i below size(node).

@@ -76,8 +76,7 @@ struct LaneOps {
       __m512i sum = _mm512_load_si512(x.start + 16 * (n_scales * b + s));
       for (int k = 4 * s / n_scales; k < 4 * (s + 1) / n_scales; ++k)
         sum = _mm512_dpbusd_epi32(sum, u.q[k], _mm512_load_si512(x.q + 256 * b + 64 * k));
-      sum = _mm512_mullo_epi32(sum, u.scales[s]);
-      total = s == 0 ? sum : _mm512_add_epi32(total, sum);
+      total = _mm512_add_epi32(total, _mm512_mullo_epi32(sum, u.scales[s]));
     }
     return total;
   }

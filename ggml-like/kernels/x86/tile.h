@@ -189,7 +189,14 @@ struct Rows<F, Isa> {
     if (a.n_tokens == 1) return Stream<F, Isa>::run(a);
     if constexpr (PaneledFormat<F, Isa>)
       if (a.n_tokens >= panel_worth) return PanelRows<F, PanelOps<F, Isa>>::run(a);
-    if constexpr (StreamedFormat<F, Isa>) return one_by_one(a);
+    if constexpr (StreamedFormat<F, Isa>)
+      one_by_one(a);
+    else
+      tiles(a);
+  }
+
+ private:
+  static void tiles(const RowsArgs& a) {
     for (int r = 0; r < a.n_rows; r += tile_rows) {
       int t = 0;
       for (; t + 4 <= a.n_tokens; t += 4) tile<4>(a, r, t);
@@ -198,7 +205,6 @@ struct Rows<F, Isa> {
     }
   }
 
- private:
   static void one_by_one(const RowsArgs& a) {
     RowsArgs one = a;
     one.n_tokens = 1;
